@@ -1,0 +1,251 @@
+/**
+ * What one user may still do: the request bucket, the waiting cap, the images of the day and the
+ * money of the month. Pure. It is the authority on all four; days and months are UTC.
+ *
+ * Time only moves forward here: while the clock stands before what was already counted, nothing is
+ * refilled and no day or month begins.
+ */
+import type { Limits } from './types';
+
+export interface Usage {
+  /** Whole and partial requests left in the bucket at `refilledAt`. */
+  readonly tokens: number;
+  readonly refilledAt: number;
+  /** `2026-11-21`. */
+  readonly day: string;
+  readonly unitsToday: number;
+  /** `2026-11`. */
+  readonly month: string;
+  readonly spentMicros: number;
+  /** Held back for calls that are running. */
+  readonly reservedMicros: number;
+}
+
+export interface Refusal {
+  readonly code: 'rate_limited' | 'too_many_waiting' | 'quota_exceeded';
+  readonly limit: keyof Limits;
+  readonly allowed: number;
+  readonly used: number;
+  /** Null when waiting does not help, only another limit does. */
+  readonly retryAfterMs: number | null;
+  readonly message: string;
+}
+
+export type Admission =
+  | { readonly admitted: true; readonly usage: Usage }
+  | { readonly admitted: false; readonly refusal: Refusal };
+
+/** Sums of fractions of a token fall short of 1 by rounding; a promised token must be there. */
+const ROUNDING = 1e-9;
+/** When a slot or a reservation comes free is unknown: soon enough to use it, rare enough to poll. */
+const UNKNOWN_WAIT_MS = 5_000;
+const DAY_MS = 86_400_000;
+/** The largest integer that a structured header field may hold (RFC 9651). */
+const MAX_HEADER_INTEGER = 999_999_999_999_999;
+
+export function freshUsage(limits: Limits, now: number): Usage {
+  return {
+    tokens: limits.burst,
+    refilledAt: now,
+    day: dayOf(now),
+    unitsToday: 0,
+    month: monthOf(now),
+    spentMicros: 0,
+    reservedMicros: 0,
+  };
+}
+
+/** An admitted request is counted in the returned usage; a refused one costs nothing. */
+export function admit(input: {
+  readonly usage: Usage;
+  readonly limits: Limits;
+  readonly waiting: number;
+  readonly running: number;
+  readonly units: number;
+  /** The least the request can cost; 0 when a free target can serve it. */
+  readonly floorMicros: number;
+  readonly now: number;
+}): Admission {
+  const { limits, units, floorMicros, now } = input;
+  const usage = refill(rollOver(input.usage, now), limits, now);
+  const refusal =
+    rateRefusal(usage, limits, now) ??
+    waitingRefusal(input) ??
+    dailyRefusal(usage, limits, units, now) ??
+    budgetRefusal(usage, limits, floorMicros, now);
+  if (refusal) return { admitted: false, refusal };
+  const tokens = Math.max(0, usage.tokens - 1);
+  return { admitted: true, usage: { ...usage, tokens, unitsToday: usage.unitsToday + units } };
+}
+
+/** Gives back the units of a request that brought nothing, if its day is not over. */
+export function refund(usage: Usage, units: number, admittedAt: number, now: number): Usage {
+  const current = rollOver(usage, now);
+  if (dayOf(admittedAt) !== current.day || units === 0) return current;
+  return { ...current, unitsToday: Math.max(0, current.unitsToday - units) };
+}
+
+/** Holds money back before a call that may cost it. */
+export function reserve(usage: Usage, micros: number, now: number): Usage {
+  const current = rollOver(usage, now);
+  return { ...current, reservedMicros: current.reservedMicros + micros };
+}
+
+/**
+ * Turns a reservation into what the call cost. Both belong to the month in which it was made (`at`);
+ * when that is over, they leave the new month's numbers alone.
+ */
+export function release(
+  usage: Usage,
+  call: { readonly reservedMicros: number; readonly costMicros: number; readonly at: number },
+  now: number,
+): Usage {
+  const current = rollOver(usage, now);
+  if (monthOf(call.at) !== current.month) return current;
+  return {
+    ...current,
+    reservedMicros: Math.max(0, current.reservedMicros - call.reservedMicros),
+    spentMicros: current.spentMicros + call.costMicros,
+  };
+}
+
+/** Null without a budget. Below 0 when calls cost more than was reserved for them. */
+export function budgetLeftMicros(usage: Usage, limits: Limits, now: number): number | null {
+  if (limits.monthly_budget_usd === null) return null;
+  const { spentMicros, reservedMicros } = rollOver(usage, now);
+  return budgetMicros(limits.monthly_budget_usd) - spentMicros - reservedMicros;
+}
+
+/** The same usage, with the counts of a day or month that is over set to nothing. */
+export function rollOver(usage: Usage, now: number): Usage {
+  const [day, month] = [dayOf(now), monthOf(now)];
+  if (day <= usage.day) return usage;
+  const newMonth = month === usage.month ? {} : { month, spentMicros: 0, reservedMicros: 0 };
+  return { ...usage, day, unitsToday: 0, ...newMonth };
+}
+
+/**
+ * `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers. `q` is the burst,
+ * `w` the seconds in which an empty bucket fills, `r` the requests that may be sent now, `t` the
+ * seconds until there is one more; `w` and `t` are left out where there is no such time.
+ */
+export function rateLimitHeaders(
+  usage: Usage,
+  limits: Limits,
+  now: number,
+): Record<'RateLimit-Policy' | 'RateLimit', string> {
+  const { tokens, refilledAt } = refill(usage, limits, now);
+  const left = limits.requests_per_minute === 0 ? 0 : Math.floor(tokens + ROUNDING);
+  const untilNextMs =
+    left < limits.burst ? msUntil(left + 1, { tokens, refilledAt }, limits, now) : null;
+  const window = Math.ceil((limits.burst * 60) / limits.requests_per_minute);
+  const w = window > 0 && window <= MAX_HEADER_INTEGER ? `;w=${window}` : '';
+  const t = untilNextMs === null ? '' : `;t=${Math.ceil(untilNextMs / 1000)}`;
+  return {
+    'RateLimit-Policy': `"requests";q=${limits.burst}${w}`,
+    RateLimit: `"requests";r=${left}${t}`,
+  };
+}
+
+function rateRefusal(usage: Usage, limits: Limits, now: number): Refusal | null {
+  const { requests_per_minute: perMinute, burst } = limits;
+  if (perMinute === 0 || burst === 0) {
+    const limit = burst === 0 ? 'burst' : 'requests_per_minute';
+    const message = `This account may send no requests: its limit ${limit} is 0.`;
+    return { code: 'rate_limited', limit, allowed: 0, used: 0, retryAfterMs: null, message };
+  }
+  if (usage.tokens >= 1 - ROUNDING) return null;
+  return {
+    code: 'rate_limited',
+    limit: 'requests_per_minute',
+    allowed: perMinute,
+    used: perMinute,
+    retryAfterMs: msUntil(1, usage, limits, now),
+    message: `More than ${perMinute} requests a minute, after a burst of ${burst}.`,
+  };
+}
+
+function waitingRefusal(input: {
+  readonly limits: Limits;
+  readonly waiting: number;
+  readonly running: number;
+}): Refusal | null {
+  const { waiting, running } = input;
+  const { max_running: slots, max_waiting: allowed } = input.limits;
+  if (running < slots || waiting < allowed) return null;
+  return {
+    code: 'too_many_waiting',
+    limit: 'max_waiting',
+    allowed,
+    used: waiting,
+    retryAfterMs: slots === 0 ? null : UNKNOWN_WAIT_MS,
+    message: `All ${slots} slots are taken and ${waiting} requests wait; at most ${allowed} may.`,
+  };
+}
+
+function dailyRefusal(usage: Usage, limits: Limits, units: number, now: number): Refusal | null {
+  const { images_per_day: allowed } = limits;
+  if (usage.unitsToday + units <= allowed) return null;
+  return {
+    code: 'quota_exceeded',
+    limit: 'images_per_day',
+    allowed,
+    used: usage.unitsToday,
+    retryAfterMs: units > allowed ? null : endOfDay(usage.day) - now,
+    message: `${usage.unitsToday} of ${allowed} images of this day (UTC) are used; this asks for ${units}.`,
+  };
+}
+
+/** What cannot be paid for by any target is refused at the door, rather than after a wait. */
+function budgetRefusal(
+  usage: Usage,
+  limits: Limits,
+  floorMicros: number,
+  now: number,
+): Refusal | null {
+  const { monthly_budget_usd: allowed } = limits;
+  const left = budgetLeftMicros(usage, limits, now);
+  if (allowed === null || left === null || left >= floorMicros || floorMicros === 0) return null;
+  const isSpent = budgetMicros(allowed) - usage.spentMicros < floorMicros;
+  const used = (usage.spentMicros + usage.reservedMicros) / 1e6;
+  const retryAfterMs = isSpent ? endOfMonth(usage.month) - now : UNKNOWN_WAIT_MS;
+  return {
+    code: 'quota_exceeded',
+    limit: 'monthly_budget_usd',
+    allowed,
+    used,
+    retryAfterMs: budgetMicros(allowed) < floorMicros ? null : retryAfterMs,
+    message: `${used} of ${allowed} USD of this month (UTC) are spent or held for running calls.`,
+  };
+}
+
+function refill(usage: Usage, limits: Limits, now: number): Usage {
+  const elapsedMs = Math.max(0, now - usage.refilledAt);
+  const tokens = Math.min(limits.burst, usage.tokens + elapsedMs * tokensPerMs(limits));
+  return { ...usage, tokens, refilledAt: Math.max(usage.refilledAt, now) };
+}
+
+/** Null when the bucket never gets there in any time that can be told. */
+function msUntil(
+  wanted: number,
+  bucket: Pick<Usage, 'tokens' | 'refilledAt'>,
+  limits: Limits,
+  now: number,
+): number | null {
+  const missing = Math.max(0, wanted - bucket.tokens);
+  const at = bucket.refilledAt + Math.ceil(missing / tokensPerMs(limits));
+  return Number.isSafeInteger(at) ? at - now : null;
+}
+
+const tokensPerMs = (limits: Limits) => limits.requests_per_minute / 60_000;
+const budgetMicros = (usd: number) => Math.round(usd * 1e6);
+
+const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
+const monthOf = (at: number) => new Date(at).toISOString().slice(0, 7);
+const endOfDay = (day: string) => Date.parse(`${day}T00:00:00Z`) + DAY_MS;
+
+function endOfMonth(month: string): number {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  // Date.UTC counts months from 0, so the number of this month is the index of the next.
+  return Date.UTC(year, number, 1);
+}

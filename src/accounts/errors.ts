@@ -1,0 +1,15 @@
+import { AppError } from '../platform/errors';
+
+export type AccountErrorCode = 'unauthorized' | 'forbidden' | 'not_found' | 'unavailable';
+
+/** One text for every way in which a key can be wrong, so that a guess learns nothing. */
+export const unauthorized = () =>
+  new AppError<AccountErrorCode>('unauthorized', 'A valid API key is required.', {
+    headers: { 'www-authenticate': 'Bearer' },
+  });
+
+export const forbidden = (scope: string) =>
+  new AppError<AccountErrorCode>('forbidden', `This key lacks the scope ${scope}.`);
+
+export const accountNotFound = (what: string) =>
+  new AppError<AccountErrorCode>('not_found', `There is no such ${what}.`);

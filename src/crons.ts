@@ -1,0 +1,41 @@
+/** Cron → job. Each job is a bounded batch that the next run continues. */
+import type { RequestId, UserId } from './platform/ids';
+import { TOMBSTONE_LIFE_MS } from './requests/queueing';
+import type { Services } from './services';
+
+/** A live request is terminal 60 s after its deadline; D1 may lag behind by some minutes. */
+const LATE_MS = 300_000;
+const LATE_BATCH = 200;
+const TOMBSTONE_BATCH = 1_000;
+
+export async function runCron(services: Services): Promise<void> {
+  const jobs: Record<string, () => Promise<number>> = {
+    late_requests: () => recheckLate(services),
+    expired_images: () => services.images.sweepExpired({ now: services.now() }),
+    tombstones: () =>
+      services.requestStore.deleteTombstones({
+        before: services.now() - TOMBSTONE_LIFE_MS,
+        limit: TOMBSTONE_BATCH,
+      }),
+  };
+  for (const [job, run] of Object.entries(jobs)) {
+    try {
+      services.log.info('cron.done', { job, count: await run() });
+    } catch (error) {
+      services.log.error('cron.failed', { job, error });
+    }
+  }
+}
+
+/** Wakes the foremen of requests that D1 still shows as live long after their deadline. */
+async function recheckLate(services: Services): Promise<number> {
+  const before = services.now() - LATE_MS;
+  const late = await services.requestStore.getLate({ before, limit: LATE_BATCH });
+  const byUser = Map.groupBy(late, ({ userId }) => userId);
+  await Promise.all(
+    [...byUser].map(([userId, entries]: [UserId, { id: RequestId }[]]) =>
+      services.foreman(userId).recheck(entries.map(({ id }) => id)),
+    ),
+  );
+  return late.length;
+}

@@ -1,0 +1,197 @@
+/**
+ * One change to one user's requests. A desk is handed to a function inside a transaction; what the
+ * function saves goes through `save`, which keeps everything that follows from a change of state in
+ * step with it: slots, leases, budget, deliveries, idempotency, watchers and news for D1. Messages
+ * leave only after the commit.
+ */
+import { refund, release, reserve } from '../accounts/admission';
+import * as accounts from '../accounts/limits';
+import type { Settings } from '../platform/config';
+import { newId, type RequestId, type UserId } from '../platform/ids';
+import * as ledger from '../requests/ledger';
+import { release as giveSlot } from '../requests/lifecycle';
+import { dueAt, LEASE_MS, phaseOf } from '../requests/queueing';
+import type {
+  Decision,
+  EndedAttempt,
+  Finished,
+  RequestState,
+  RunMessage,
+  Tombstone,
+} from '../requests/types';
+import { isTerminal } from '../requests/types';
+import type { PresentRequest } from '../requests/view';
+import * as deliveries from '../webhooks/deliveries';
+import { createDelivery } from '../webhooks/delivery';
+import { eventBody, wants } from '../webhooks/event';
+import type { DeliverMessage } from '../webhooks/types';
+import { count, type Memory } from './memory';
+
+/** What the rules need to know of a request's kind. */
+export interface Kind {
+  decide(input: {
+    readonly state: RequestState;
+    readonly attempts: readonly EndedAttempt[];
+    readonly moment: 'attempt_ended' | 'slot_given';
+    readonly budgetLeftMicros: number | null;
+    readonly now: number;
+    readonly random: number;
+  }): Decision;
+}
+
+export type Effect =
+  | { readonly send: 'run'; readonly message: RunMessage }
+  | { readonly send: 'deliver'; readonly message: DeliverMessage }
+  | { readonly send: 'wake'; readonly userId: UserId }
+  | { readonly tell: RequestId; readonly state: RequestState }
+  | { readonly purge: RequestId };
+
+export interface Desk {
+  readonly sql: SqlStorage;
+  readonly settings: Pick<Settings, 'requestHotMs'>;
+  readonly kinds: { readonly [kind in RequestState['kind']]: Kind };
+  readonly present: PresentRequest;
+  readonly memory: Memory;
+  readonly effects: Effect[];
+  readonly now: number;
+  readonly random: () => number;
+}
+
+/** A record of an idempotency key lives this long after its request is terminal. */
+const IDEMPOTENCY_LIFE_MS = 24 * 3_600_000;
+
+export function insert(desk: Desk, state: RequestState): void {
+  ledger.createOne(desk.sql, { state, dueAt: dueAt(state, desk.settings.requestHotMs) });
+  count(desk.memory, phaseOf(state), 1);
+  followUp(desk, null, state);
+}
+
+/** Saves a transition; one that was fenced off (the same object) saves nothing. */
+export function save(desk: Desk, before: ledger.LedgerRow, next: RequestState): void {
+  const previous = before.state;
+  if (next === previous || previous.status === 'deleted') return;
+  const due = dueAt(next, desk.settings.requestHotMs);
+  ledger.updateOne(desk.sql, { before, state: next, dueAt: due });
+  count(desk.memory, before.phase, -1);
+  count(desk.memory, phaseOf(next), 1);
+  followUp(desk, previous, next);
+}
+
+/** Its stored objects are purged by the caller, or by the alarm when that fails. */
+export function bury(desk: Desk, before: ledger.LedgerRow, tombstone: Tombstone): void {
+  ledger.updateOne(desk.sql, { before, state: tombstone, dueAt: desk.now + LEASE_MS });
+  wakeProjector(desk, tombstone.userId);
+}
+
+/** Gives free slots to those who wait, best rank first. */
+export function fillSlots(desk: Desk): void {
+  const account = accounts.loadAccount(desk.sql);
+  if (!account) return;
+  while (desk.memory.active < account.limits.max_running && desk.memory.waiting > 0) {
+    const row = ledger.getNextForSlot(desk.sql);
+    if (!row || row.state.status === 'deleted') return;
+    save(desk, row, giveSlot(row.state, desk.now));
+  }
+}
+
+export function wakeProjector(desk: Desk, userId: UserId): void {
+  if (desk.memory.wake) return;
+  desk.memory.wake = { sentAt: desk.now, sends: 1 };
+  desk.effects.push({ send: 'wake', userId });
+}
+
+export function runMessage(state: RequestState): RunMessage {
+  return {
+    type: 'generation.run',
+    v: 1,
+    user: state.userId,
+    request: state.id,
+    release: state.release,
+    correlation_id: state.correlationId,
+  };
+}
+
+function followUp(desk: Desk, previous: RequestState | null, next: RequestState): void {
+  if (next.status === 'queued' && next.wait.for === 'claim') {
+    desk.effects.push({ send: 'run', message: runMessage(next) });
+  }
+  keepLease(desk, next);
+  keepBudget(desk, previous, next);
+  if (previous?.version === next.version) return;
+  desk.effects.push({ tell: next.id, state: next });
+  wakeProjector(desk, next.userId);
+  if (isTerminal(next)) close(desk, next);
+}
+
+function keepLease(desk: Desk, next: RequestState): void {
+  const { leases } = desk.memory;
+  if (next.status !== 'running') leases.delete(next.id);
+  else if (leases.get(next.id)?.token !== next.current.token) {
+    leases.set(next.id, { token: next.current.token, until: desk.now + LEASE_MS });
+  }
+}
+
+function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {
+  const ended = next.attempts.slice(previous?.attempts.length ?? 0);
+  const held = previous?.status === 'running' ? previous.current.token : null;
+  const started =
+    next.status === 'running' && next.current.token !== held ? next.current.reservedMicros : 0;
+  const settled = ended.filter((attempt) => attempt.reservedMicros > 0 || attempt.costMicros > 0);
+  if (started === 0 && settled.length === 0) return;
+  let usage = accounts.loadUsage(desk.sql);
+  if (!usage) return;
+  for (const attempt of settled) {
+    const { reservedMicros, costMicros, startedAt } = attempt;
+    usage = release(usage, { reservedMicros, costMicros, at: startedAt }, desk.now);
+  }
+  if (started > 0) usage = reserve(usage, started, desk.now);
+  accounts.saveUsage(desk.sql, usage);
+}
+
+function close(desk: Desk, state: Finished): void {
+  if (state.status !== 'succeeded') {
+    const usage = accounts.loadUsage(desk.sql);
+    if (usage) {
+      accounts.saveUsage(desk.sql, refund(usage, state.units, state.createdAt, desk.now));
+    }
+  }
+  if (state.idempotencyKey !== null) {
+    const at = state.completedAt + IDEMPOTENCY_LIFE_MS;
+    ledger.expireIdempotency(desk.sql, { key: state.idempotencyKey, at });
+  }
+  announce(desk, state);
+}
+
+function announce(desk: Desk, state: Finished): void {
+  const event = state.events.at(-1);
+  if (!state.webhook || !event || !wants(state.webhook.events, event.type)) return;
+  const delivery = createDelivery(
+    {
+      id: newId('dlv', desk.now),
+      userId: state.userId,
+      requestId: state.id,
+      type: event.type,
+      url: state.webhook.url,
+      body: eventBody(event, desk.present(state)),
+      correlationId: state.correlationId,
+      traceparent: state.traceparent,
+    },
+    desk.now,
+  );
+  deliveries.createOne(desk.sql, delivery);
+  desk.effects.push({ send: 'deliver', message: deliverMessage(delivery) });
+}
+
+export function deliverMessage(delivery: {
+  readonly userId: UserId;
+  readonly id: DeliverMessage['delivery'];
+  readonly correlationId: string;
+}): DeliverMessage {
+  return {
+    type: 'webhook.deliver',
+    v: 1,
+    user: delivery.userId,
+    delivery: delivery.id,
+    correlation_id: delivery.correlationId,
+  };
+}

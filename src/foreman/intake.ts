@@ -1,0 +1,180 @@
+/** What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction. */
+import { admit, type Refusal, rateLimitHeaders } from '../accounts/admission';
+import * as accounts from '../accounts/limits';
+import { checkCredential } from '../accounts/tenancy';
+import type { Credential } from '../accounts/types';
+import type { RequestId } from '../platform/ids';
+import * as ledger from '../requests/ledger';
+import * as lifecycle from '../requests/lifecycle';
+import { LEASE_MS, rankOf } from '../requests/queueing';
+import type { RequestSpec, RequestState, Tombstone } from '../requests/types';
+import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
+
+type Denied = { readonly outcome: 'unauthorized' | 'forbidden' };
+
+export interface Submission {
+  readonly credential: Credential;
+  readonly spec: RequestSpec;
+  readonly warnings: readonly string[];
+  /** The least it can cost, in micro-dollars. */
+  readonly floorMicros: number;
+  /** SHA-256 of the canonical body; compared when the idempotency key is seen again. */
+  readonly fingerprint: string;
+}
+
+export interface Snapshot {
+  readonly state: RequestState;
+  /** Among the user's own; null when the request does not wait for a slot. */
+  readonly position: number | null;
+}
+
+export type SubmitAnswer =
+  | ({ readonly outcome: 'accepted'; readonly headers: Record<string, string> } & Snapshot)
+  | ({ readonly outcome: 'replayed' } & Snapshot)
+  /** The request of this key has left for D1. */
+  | { readonly outcome: 'replayed_archived'; readonly requestId: RequestId }
+  | { readonly outcome: 'deleted' }
+  | { readonly outcome: 'mismatch' }
+  | {
+      readonly outcome: 'refused';
+      readonly refusal: Refusal;
+      readonly headers: Record<string, string>;
+    }
+  | Denied;
+
+export type ReadAnswer =
+  | ({ readonly outcome: 'found' } & Snapshot)
+  | { readonly outcome: 'deleted' | 'absent' }
+  | Denied;
+
+export function submit(desk: Desk, submission: Submission): SubmitAnswer {
+  const { credential, spec } = submission;
+  const allowed = checkCredential(desk.sql, credential, 'requests:write');
+  if (!allowed.ok) return { outcome: allowed.code };
+  const earlier = replay(desk, submission);
+  if (earlier) return earlier;
+
+  const account = accounts.loadAccount(desk.sql);
+  const usage = accounts.loadUsage(desk.sql);
+  if (!account || !usage) return { outcome: 'unauthorized' };
+  const { limits } = account;
+  const { active, waiting } = desk.memory;
+  const verdict = admit({
+    usage,
+    limits,
+    waiting,
+    running: active,
+    units: spec.units,
+    floorMicros: submission.floorMicros,
+    now: desk.now,
+  });
+  if (!verdict.admitted) {
+    const headers = rateLimitHeaders(usage, limits, desk.now);
+    return { outcome: 'refused', refusal: verdict.refusal, headers };
+  }
+  accounts.saveUsage(desk.sql, verdict.usage);
+  const accepted = lifecycle.accept(spec, submission.warnings);
+  const hasSlot = active < limits.max_running;
+  const state = hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
+  insert(desk, state);
+  if (spec.idempotencyKey !== null) {
+    const { idempotencyKey: key, id: requestId } = spec;
+    const { fingerprint } = submission;
+    ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
+  }
+  const headers = rateLimitHeaders(verdict.usage, limits, desk.now);
+  return { outcome: 'accepted', headers, ...snapshotOf(desk, state) };
+}
+
+/** The same call again (a retried RPC), or the same idempotency key again. */
+function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
+  const { spec, fingerprint } = submission;
+  const same = ledger.getOne(desk.sql, spec.id);
+  if (same && same.state.status !== 'deleted') {
+    return { outcome: 'accepted', headers: {}, ...snapshotOf(desk, same.state) };
+  }
+  if (spec.idempotencyKey === null) return null;
+  const record = ledger.getIdempotency(desk.sql, spec.idempotencyKey);
+  if (!record) return null;
+  if (record.fingerprint !== fingerprint) return { outcome: 'mismatch' };
+  const row = ledger.getOne(desk.sql, record.requestId);
+  if (!row) return { outcome: 'replayed_archived', requestId: record.requestId };
+  if (row.state.status === 'deleted') return { outcome: 'deleted' };
+  return { outcome: 'replayed', ...snapshotOf(desk, row.state) };
+}
+
+export function read(
+  desk: Pick<Desk, 'sql'>,
+  input: { readonly credential: Credential; readonly id: RequestId },
+): ReadAnswer {
+  const allowed = checkCredential(desk.sql, input.credential, 'requests:read');
+  if (!allowed.ok) return { outcome: allowed.code };
+  const row = ledger.getOne(desk.sql, input.id);
+  if (!row) return { outcome: 'absent' };
+  if (row.state.status === 'deleted') return { outcome: 'deleted' };
+  return { outcome: 'found', ...snapshotOf(desk, row.state) };
+}
+
+export function cancel(
+  desk: Desk,
+  input: { readonly credential: Credential; readonly id: RequestId },
+): ReadAnswer {
+  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
+  if (!allowed.ok) return { outcome: allowed.code };
+  const row = ledger.getOne(desk.sql, input.id);
+  if (!row) return { outcome: 'absent' };
+  if (row.state.status === 'deleted') return { outcome: 'deleted' };
+  const state = lifecycle.cancel(row.state, desk.now);
+  save(desk, row, state);
+  fillSlots(desk);
+  return { outcome: 'found', ...snapshotOf(desk, state) };
+}
+
+/**
+ * Ends a live request first, so that its webhook still tells of the cancellation; then nothing is
+ * left of it but a tombstone. `archived` is what D1 holds of a request that has left the foreman.
+ */
+export function remove(
+  desk: Desk,
+  input: {
+    readonly credential: Credential;
+    readonly id: RequestId;
+    readonly archived: { readonly version: number } | null;
+  },
+): { readonly outcome: 'deleted' | 'absent' } | Denied {
+  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
+  if (!allowed.ok) return { outcome: allowed.code };
+  const row = ledger.getOne(desk.sql, input.id);
+  const { userId } = input.credential;
+  if (!row) {
+    if (!input.archived) return { outcome: 'absent' };
+    const tombstone = tombstoneOf({ id: input.id, userId, ...input.archived }, desk.now);
+    ledger.createTombstone(desk.sql, { tombstone, dueAt: desk.now + LEASE_MS });
+    wakeProjector(desk, userId);
+    return { outcome: 'deleted' };
+  }
+  if (row.state.status === 'deleted') return { outcome: 'deleted' };
+  save(desk, row, lifecycle.cancel(row.state, desk.now));
+  const ended = ledger.getOne(desk.sql, input.id);
+  if (ended) bury(desk, ended, tombstoneOf(ended.state, desk.now));
+  fillSlots(desk);
+  return { outcome: 'deleted' };
+}
+
+export function snapshotOf(desk: Pick<Desk, 'sql'>, state: RequestState): Snapshot {
+  const waitsForSlot = state.status === 'queued' && state.wait.for !== 'time';
+  const rank = rankOf(state);
+  const position = waitsForSlot ? ledger.getPosition(desk.sql, { rank, id: state.id }) : null;
+  return { state, position };
+}
+
+function tombstoneOf(of: Pick<Tombstone, 'id' | 'userId' | 'version'>, now: number): Tombstone {
+  return {
+    id: of.id,
+    userId: of.userId,
+    status: 'deleted',
+    version: of.version + 1,
+    deletedAt: now,
+    purged: false,
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * What a foreman knows without a row: who holds a lease, how many requests hold a slot or wait, and
+ * whether the projector has been woken. All of it is rebuilt from the rows when the object wakes.
+ */
+import { confirmDueAt } from '../platform/backoff';
+import type { RequestId } from '../platform/ids';
+import * as ledger from '../requests/ledger';
+import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing';
+import * as deliveries from '../webhooks/deliveries';
+
+export interface Lease {
+  readonly token: string;
+  readonly until: number;
+}
+
+export interface Memory {
+  readonly leases: Map<RequestId, Lease>;
+  /** Released or running. */
+  active: number;
+  /** Accepted, neither released nor running. */
+  waiting: number;
+  /** The one outstanding wake-up of the projector. */
+  wake: { readonly sentAt: number; readonly sends: number } | null;
+  /** When the alarm is set to, as far as this instance knows. */
+  alarmAt: number | null;
+}
+
+/** Every lease is extended: a foreman that was away must not declare its callers dead. */
+export function recall(sql: SqlStorage, now: number): Memory {
+  const memory: Memory = { leases: new Map(), active: 0, waiting: 0, wake: null, alarmAt: null };
+  for (const { phase, id, token } of ledger.getLive(sql)) {
+    count(memory, phase, 1);
+    if (token !== null) memory.leases.set(id, { token, until: now + LEASE_MS });
+  }
+  return memory;
+}
+
+/** For a transaction that may yet be rolled back. */
+export function snapshot(memory: Memory): () => void {
+  const leases = new Map(memory.leases);
+  const { active, waiting, wake } = memory;
+  return () => {
+    memory.leases.clear();
+    for (const [id, lease] of leases) memory.leases.set(id, lease);
+    memory.active = active;
+    memory.waiting = waiting;
+    memory.wake = wake;
+  };
+}
+
+export function count(memory: Memory, phase: Phase | null, by: 1 | -1): void {
+  if (phase === null) return;
+  if (holdsSlot(phase)) memory.active += by;
+  if (isWaiting(phase)) memory.waiting += by;
+}
+
+/** The earliest moment at which something has to happen by itself; null when nothing has to. */
+export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
+  const leaseEnds = [...memory.leases.values()].map((lease) => lease.until);
+  const dues = [
+    ledger.getEarliestDue(sql),
+    ledger.getEarliestIdempotencyExpiry(sql),
+    deliveries.getEarliestDue(sql),
+    memory.wake && confirmDueAt(memory.wake),
+    ...leaseEnds,
+  ].filter((due) => due !== null);
+  return dues.length === 0 ? null : Math.min(...dues);
+}

@@ -1,0 +1,263 @@
+/**
+ * The foreman: one Durable Object per user, the authority on the user's requests, keys and limits.
+ * Each method is one transaction over plain data; the rules and the rows live in the files it calls.
+ * Messages leave after the commit and are sent again until their receiver confirms them.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import * as accounts from '../accounts/limits';
+import * as tenancy from '../accounts/tenancy';
+import type { Account, Authorization, Credential, KeyRecord, Limits } from '../accounts/types';
+import { parseSettings } from '../platform/config';
+import type { DeliveryId, KeyId, RequestId } from '../platform/ids';
+import { consoleLogger } from '../platform/log';
+import * as ledger from '../requests/ledger';
+import type { RunMessage } from '../requests/types';
+import * as deliveries from '../webhooks/deliveries';
+import type { Delivery, DeliveryClaim, DeliveryResult } from '../webhooks/types';
+import * as alarms from './alarm';
+import { type Desk, type Effect, fillSlots, wakeProjector } from './desk';
+import * as intake from './intake';
+import { createKinds, createPresenter } from './kinds';
+import { type Memory, nextDueAt, recall, snapshot } from './memory';
+import * as news from './news';
+import { createOutbox, type Outbox } from './outbox';
+import * as posting from './posting';
+import { migrate } from './schema';
+import { answerWatch, tellWatchers } from './watch';
+import * as work from './work';
+
+export class Foreman extends DurableObject<Env> {
+  readonly #memory: Memory;
+  readonly #fixed: Pick<Desk, 'sql' | 'settings' | 'kinds' | 'present'>;
+  readonly #outbox: Outbox;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const settings = parseSettings(env);
+    const { sql } = ctx.storage;
+    migrate(ctx.storage);
+    this.#fixed = {
+      sql,
+      settings,
+      kinds: createKinds(settings),
+      present: createPresenter(settings),
+    };
+    this.#outbox = createOutbox(env, consoleLogger);
+    this.#memory = recall(sql, Date.now());
+    // News from before the restart may have lost its wake-up with the queue.
+    if (news.hasNews(sql)) this.#memory.wake = { sentAt: 0, sends: 0 };
+    ctx.blockConcurrencyWhile(async () => {
+      this.#memory.alarmAt = await ctx.storage.getAlarm();
+      this.#arm();
+    });
+  }
+
+  // --- Clients -------------------------------------------------------------------------------------
+
+  submit(submission: intake.Submission): intake.SubmitAnswer {
+    return this.#change((desk) => intake.submit(desk, submission));
+  }
+
+  read(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
+    return intake.read(this.#fixed, input);
+  }
+
+  cancel(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
+    return this.#change((desk) => intake.cancel(desk, input));
+  }
+
+  /** Resolves when the stored objects are gone or, should R2 fail, are due to be tried again. */
+  async remove(
+    input: Parameters<typeof intake.remove>[1],
+  ): Promise<ReturnType<typeof intake.remove>> {
+    const answer = this.#change((desk) => intake.remove(desk, input));
+    if (answer.outcome === 'deleted') await this.#purge(input.id);
+    return answer;
+  }
+
+  deliveriesOf(input: { credential: Credential; id: RequestId }): Delivery[] | null {
+    const readable = intake.read(this.#fixed, input);
+    if (readable.outcome === 'unauthorized' || readable.outcome === 'forbidden') return null;
+    return deliveries.getOfRequest(this.#fixed.sql, input.id);
+  }
+
+  /** The only HTTP that reaches the object: a WebSocket that watches one request. */
+  override async fetch(request: Request): Promise<Response> {
+    return answerWatch(this.ctx, request, (input) => this.read(input));
+  }
+
+  override webSocketMessage(): void {}
+
+  override webSocketClose(socket: WebSocket, code: number): void {
+    socket.close(code === 1005 || code === 1006 ? 1000 : code);
+  }
+
+  // --- Consumers -----------------------------------------------------------------------------------
+
+  claim(message: Pick<RunMessage, 'request' | 'release'>): work.ClaimAnswer {
+    return this.#change((desk) => work.claim(desk, message));
+  }
+
+  renew(claims: { request: RequestId; token: string }[]): { stale: string[] } {
+    return work.renew({ memory: this.#memory, now: Date.now() }, claims);
+  }
+
+  settle(input: Parameters<typeof work.settle>[1]): work.SettleAnswer {
+    return this.#change((desk) => work.settle(desk, input));
+  }
+
+  deadLetter(message: Pick<RunMessage, 'request' | 'release'>): { settled: boolean } {
+    return this.#change((desk) => work.deadLetter(desk, message));
+  }
+
+  claimDelivery(input: { delivery: DeliveryId }): DeliveryClaim {
+    return this.#change((desk) => posting.claim(desk, input));
+  }
+
+  settleDelivery(input: { delivery: DeliveryId; token: string; result: DeliveryResult }): {
+    verdict: 'settled' | 'stale';
+  } {
+    return this.#change((desk) => posting.settle(desk, input));
+  }
+
+  pullNews(): news.News {
+    return news.pullNews(this.#fixed);
+  }
+
+  confirmNews(confirmation: news.Confirmation): { more: boolean } {
+    return this.#change((desk) => news.confirmNews(desk, confirmation));
+  }
+
+  // --- Accounts ------------------------------------------------------------------------------------
+
+  createAccount(account: Omit<Account, 'version'> & { webhookSecret: string }): Account {
+    return this.#change((desk) => {
+      wakeProjector(desk, account.userId);
+      return tenancy.createAccount(desk, account);
+    });
+  }
+
+  getAccount(): Account | null {
+    return tenancy.getAccount(this.#fixed);
+  }
+
+  changeLimits(limits: Partial<Limits>): Account | null {
+    return this.#changeAccount((desk) => tenancy.changeLimits(desk, limits));
+  }
+
+  addKey(key: KeyRecord): KeyRecord | null {
+    return this.#changeAccount((desk) => tenancy.addKey(desk, key));
+  }
+
+  revokeKey(id: KeyId): KeyRecord | null {
+    return this.#changeAccount((desk) => tenancy.revokeKey(desk, id));
+  }
+
+  listKeys(): KeyRecord[] | null {
+    return tenancy.listKeys(this.#fixed);
+  }
+
+  authorize(credential: Credential): Authorization {
+    return tenancy.checkCredential(this.#fixed.sql, credential, null);
+  }
+
+  me(credential: Credential): tenancy.Me | null {
+    const { active, waiting } = this.#memory;
+    const now = Date.now();
+    return tenancy.describe({ ...this.#fixed, now }, { credential, running: active, waiting });
+  }
+
+  defaultWebhookSecret(credential: Credential): string | null {
+    const allowed = tenancy.checkCredential(this.#fixed.sql, credential, 'requests:write');
+    return allowed.ok ? (accounts.loadAccount(this.#fixed.sql)?.webhookSecret ?? null) : null;
+  }
+
+  // --- Time ----------------------------------------------------------------------------------------
+
+  /** Never throws: after six failures the platform would drop the alarm. */
+  override async alarm(): Promise<void> {
+    this.#memory.alarmAt = null;
+    try {
+      const account = accounts.loadAccount(this.#fixed.sql);
+      if (account) this.#change((desk) => alarms.runAlarm(desk, account.userId));
+    } catch (error) {
+      consoleLogger.error('foreman.alarm_failed', { error });
+      await this.ctx.storage.setAlarm(Date.now() + 10_000);
+    }
+  }
+
+  /**
+   * D1 shows these as live long after their deadline. Constructing the object has armed its alarm;
+   * what it still holds is told to D1 once more.
+   */
+  recheck(ids: RequestId[]): void {
+    const account = accounts.loadAccount(this.#fixed.sql);
+    if (!account) return;
+    this.#change((desk) => {
+      for (const id of ids) ledger.markNews(desk.sql, id);
+      wakeProjector(desk, account.userId);
+    });
+  }
+
+  #changeAccount<T>(change: (desk: Desk) => T | null): T | null {
+    return this.#change((desk) => {
+      const changed = change(desk);
+      const account = accounts.loadAccount(desk.sql);
+      if (changed !== null && account) {
+        wakeProjector(desk, account.userId);
+        fillSlots(desk);
+      }
+      return changed;
+    });
+  }
+
+  /** No `await` between the first read and the last write: an exception rolls all of it back. */
+  #change<T>(change: (desk: Desk) => T): T {
+    const undo = snapshot(this.#memory);
+    const effects: Effect[] = [];
+    const desk: Desk = {
+      ...this.#fixed,
+      memory: this.#memory,
+      effects,
+      now: Date.now(),
+      random: Math.random,
+    };
+    let result: T;
+    try {
+      result = this.ctx.storage.transactionSync(() => change(desk));
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    this.#arm();
+    this.#follow(effects);
+    return result;
+  }
+
+  /** One alarm at the earliest due time. It is never moved later: firing early is harmless. */
+  #arm(): void {
+    const due = nextDueAt(this.#fixed.sql, this.#memory);
+    if (due === null) return;
+    const { alarmAt } = this.#memory;
+    if (alarmAt !== null && alarmAt <= due) return;
+    this.#memory.alarmAt = due;
+    void this.ctx.storage.setAlarm(due);
+  }
+
+  #follow(effects: readonly Effect[]): void {
+    tellWatchers(this.ctx, this.#fixed, effects);
+    const sends = this.#outbox.send(effects);
+    if (sends) this.ctx.waitUntil(sends);
+    for (const effect of effects) {
+      if ('purge' in effect) this.ctx.waitUntil(this.#purge(effect.purge));
+    }
+  }
+
+  async #purge(id: RequestId): Promise<void> {
+    if (!(await this.#outbox.purge(id))) return;
+    this.#change((desk) => {
+      const row = ledger.getOne(desk.sql, id);
+      if (row) alarms.confirmPurge(desk, row);
+    });
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Carries effects out after the commit. Every send may fail or hang, locally and in the field: it is
+ * cut off after 10 s and forgotten, as the foreman's due times send again what nobody confirmed.
+ */
+import { deleteObjects, listObjectKeys } from '../images/store';
+import type { RequestId } from '../platform/ids';
+import type { Logger } from '../platform/log';
+import type { Effect } from './desk';
+
+const SEND_TIMEOUT_MS = 10_000;
+/** The platform takes 100 messages a batch. */
+const BATCH = 100;
+
+export interface Outbox {
+  /** Null when there is nothing to send. The promise never rejects. */
+  send(effects: readonly Effect[]): Promise<void> | null;
+  /** Says whether every stored object of the request is gone. */
+  purge(id: RequestId): Promise<boolean>;
+}
+
+export function createOutbox(
+  env: Pick<Env, 'GENERATION_QUEUE' | 'WEBHOOKS_QUEUE' | 'EVENTS_QUEUE' | 'IMAGES'>,
+  log: Logger,
+): Outbox {
+  const sendTo = async (name: string, queue: Queue, bodies: readonly object[]) => {
+    for (let from = 0; from < bodies.length; from += BATCH) {
+      const batch = bodies.slice(from, from + BATCH).map((body) => ({ body }));
+      try {
+        await withTimeout(batch.length === 1 ? queue.send(bodies[from]) : queue.sendBatch(batch));
+      } catch (error) {
+        log.warn('queue.send_failed', { queue: name, count: batch.length, error });
+      }
+    }
+  };
+
+  return {
+    send(effects) {
+      const runs = effects.flatMap((e) => ('send' in e && e.send === 'run' ? [e.message] : []));
+      const posts = effects.flatMap((e) =>
+        'send' in e && e.send === 'deliver' ? [e.message] : [],
+      );
+      const wakes = effects.flatMap((e) =>
+        'send' in e && e.send === 'wake' ? [{ type: 'projection.wake', v: 1, user: e.userId }] : [],
+      );
+      const sends = [
+        runs.length > 0 ? sendTo('generation', env.GENERATION_QUEUE, runs) : null,
+        posts.length > 0 ? sendTo('webhooks', env.WEBHOOKS_QUEUE, posts) : null,
+        wakes.length > 0 ? sendTo('events', env.EVENTS_QUEUE, wakes) : null,
+      ].filter((send) => send !== null);
+      return sends.length === 0 ? null : Promise.all(sends).then(() => undefined);
+    },
+
+    async purge(id) {
+      try {
+        const keys = await listObjectKeys(env.IMAGES, id);
+        await deleteObjects(env.IMAGES, keys);
+        return true;
+      } catch (error) {
+        log.warn('images.purge_failed', { request_id: id, error });
+        return false;
+      }
+    },
+  };
+}
+
+async function withTimeout(work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('queue send timed out')), SEND_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

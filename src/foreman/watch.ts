@@ -1,0 +1,62 @@
+/**
+ * Watching a request: the Worker holds the client and listens on one hibernating WebSocket per
+ * request, so that a watcher neither pins the object in memory nor costs wall time.
+ */
+import type { Credential } from '../accounts/types';
+import type { RequestId } from '../platform/ids';
+import type { Desk, Effect } from './desk';
+import { type ReadAnswer, type Snapshot, snapshotOf } from './intake';
+
+/** The socket's first message is the present state; a message follows for every new version. */
+export type WatchMessage = Snapshot;
+
+const HEADER = 'x-foreman-watch';
+
+/** What a watcher asks for travels in a header: the object is reachable from this script only. */
+export function watchRequest(input: { credential: Credential; id: RequestId }): Request {
+  return new Request('https://foreman/watch', {
+    headers: { upgrade: 'websocket', [HEADER]: JSON.stringify(input) },
+  });
+}
+
+export function answerWatch(
+  ctx: DurableObjectState,
+  request: Request,
+  read: (input: { credential: Credential; id: RequestId }) => ReadAnswer,
+): Response {
+  const asked = request.headers.get(HEADER);
+  if (asked === null || request.headers.get('upgrade') !== 'websocket') {
+    return new Response(null, { status: 426 });
+  }
+  // Written by `watchRequest` in this same script.
+  const input = JSON.parse(asked) as { credential: Credential; id: RequestId };
+  const answer = read(input);
+  if (answer.outcome !== 'found') {
+    return new Response(null, { status: 404, headers: { 'x-foreman-outcome': answer.outcome } });
+  }
+  const { 0: client, 1: server } = new WebSocketPair();
+  ctx.acceptWebSocket(server, [input.id]);
+  const { state, position } = answer;
+  server.send(JSON.stringify({ state, position } satisfies WatchMessage));
+  return new Response(null, { status: 101, webSocket: client });
+}
+
+export function tellWatchers(
+  ctx: DurableObjectState,
+  desk: Pick<Desk, 'sql'>,
+  effects: readonly Effect[],
+): void {
+  for (const effect of effects) {
+    if (!('tell' in effect)) continue;
+    const sockets = ctx.getWebSockets(effect.tell);
+    if (sockets.length === 0) continue;
+    const message = JSON.stringify(snapshotOf(desk, effect.state) satisfies WatchMessage);
+    for (const socket of sockets) {
+      try {
+        socket.send(message);
+      } catch {
+        // The watcher hung up; its close event is on its way.
+      }
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What to do next for a request: try a target, wait, or end. Pure: the record of attempts, the
+ * candidates and the time go in, a decision comes out. It runs inside the foreman's transaction.
+ */
+import { backoffMs, cappedRetryAfterMs } from '../platform/backoff';
+import type { Decision, EndedAttempt, RequestError } from '../requests/types';
+import type { Candidate } from './candidates';
+
+export interface PlanInput {
+  /** Every target of the model and its fallbacks, in order of preference. */
+  readonly candidates: readonly Candidate[];
+  readonly attempts: readonly EndedAttempt[];
+  /** Whether an attempt has just ended (a pause may be due) or a pause is over. */
+  readonly moment: 'attempt_ended' | 'slot_given';
+  readonly maxAttempts: number;
+  readonly maxCostMicros: number | null;
+  /** What is left of the user's budget; null when there is none. */
+  readonly budgetLeftMicros: number | null;
+  readonly retryUnknown: boolean;
+  readonly now: number;
+  /** Uniform in [0, 1). */
+  readonly random: number;
+}
+
+/** An unknown call may have been paid for, so it is answered by one more dispatch and no third. */
+const MAX_UNKNOWN = 2;
+
+export function plan(input: PlanInput): Decision {
+  const last = input.attempts.at(-1);
+  const verdict = last && finalVerdict(last, input);
+  if (verdict) return { next: 'end', error: verdict };
+
+  const usable = input.candidates.filter((candidate) => isUsable(candidate, input.attempts));
+  if (usable.length === 0) return { next: 'end', error: nothingUsable(input) };
+  const affordable = usable.filter((candidate) => isAffordable(candidate, input));
+  if (affordable.length === 0) return { next: 'end', error: overBudget(input) };
+
+  const ranked = affordable
+    .map((candidate) => ({ candidate, ...historyOf(candidate, input.attempts) }))
+    .sort((a, b) => a.tries - b.tries);
+  const ready = ranked.filter((entry) => entry.coolUntil <= input.now);
+  if (input.moment === 'slot_given' || !last) {
+    const [first] = ready;
+    if (first) return choose(first, input);
+    const until = Math.min(...ranked.map((entry) => entry.coolUntil));
+    return { next: 'wait', until, reason: 'throttled' };
+  }
+
+  const triesOfLast = countTries(last.provider, last.model, input.attempts);
+  const untried = ready.find((entry) => entry.tries < triesOfLast);
+  if (untried) return choose(untried, input);
+  return pause(ranked, last, input);
+}
+
+interface Ranked {
+  readonly candidate: Candidate;
+  readonly tries: number;
+  /** Until then the provider asked not to be called; 0 when it did not. */
+  readonly coolUntil: number;
+}
+
+/** Ends that no further attempt may follow. */
+function finalVerdict(last: EndedAttempt, input: PlanInput): RequestError | null {
+  if (last.outcome === 'refused') {
+    return {
+      code: 'content_refused',
+      message: last.error?.message ?? 'The provider refused the content.',
+      details: { retryable: false, ...last.error?.details },
+    };
+  }
+  if (input.attempts.length >= input.maxAttempts) return failure(last);
+  if (last.outcome !== 'unknown' || last.repeatable) return null;
+  const unknowns = input.attempts.filter((a) => a.outcome === 'unknown' && !a.repeatable).length;
+  return !input.retryUnknown || unknowns >= MAX_UNKNOWN ? failure(last) : null;
+}
+
+function isUsable(candidate: Candidate, attempts: readonly EndedAttempt[]): boolean {
+  if (candidate.passedOver !== null) return false;
+  const { provider, model } = candidate.target;
+  return !attempts.some(
+    (a) => a.outcome === 'rejected' && a.provider === provider && a.model === model,
+  );
+}
+
+function isAffordable(candidate: Candidate, input: PlanInput): boolean {
+  const spent = input.attempts.reduce((sum, attempt) => sum + attempt.costMicros, 0);
+  const { priceMicros } = candidate;
+  if (priceMicros === 0) return true;
+  if (input.maxCostMicros !== null && spent + priceMicros > input.maxCostMicros) return false;
+  return input.budgetLeftMicros === null || priceMicros <= input.budgetLeftMicros;
+}
+
+function historyOf(candidate: Candidate, attempts: readonly EndedAttempt[]) {
+  const { provider, model } = candidate.target;
+  const own = attempts.filter((a) => a.provider === provider && a.model === model);
+  const last = own.at(-1);
+  const asked = last?.outcome === 'throttled' ? cappedRetryAfterMs(last.retryAfterMs) : 0;
+  return { tries: own.length, coolUntil: last && asked > 0 ? last.completedAt + asked : 0 };
+}
+
+const countTries = (provider: string, model: string, attempts: readonly EndedAttempt[]) =>
+  attempts.filter((a) => a.provider === provider && a.model === model).length;
+
+function pause(ranked: readonly Ranked[], last: EndedAttempt, input: PlanInput): Decision {
+  const reason = last.outcome === 'throttled' ? 'throttled' : 'backoff';
+  const waits = ranked
+    .filter((entry) => entry.tries === ranked[0]?.tries)
+    .map((entry) => {
+      const delay = backoffMs({
+        failures: Math.max(0, entry.tries - 1),
+        retryAfterMs: last.retryAfterMs,
+        random: input.random,
+      });
+      return Math.max(input.now + delay, entry.coolUntil);
+    });
+  return { next: 'wait', until: Math.min(...waits), reason };
+}
+
+function choose(entry: Ranked, input: PlanInput): Decision {
+  const { candidate, tries } = entry;
+  return {
+    next: 'attempt',
+    target: {
+      provider: candidate.target.provider,
+      model: candidate.target.model,
+      reason: reasonFor(candidate, tries, input),
+      priceMicros: candidate.priceMicros,
+      repeatable: candidate.target.repeatable,
+    },
+  };
+}
+
+function reasonFor(candidate: Candidate, tries: number, input: PlanInput): string {
+  const last = input.attempts.at(-1);
+  if (!last) {
+    const before = input.candidates.slice(0, input.candidates.indexOf(candidate));
+    const passed = before.map(
+      (other) => `${nameOf(other)} passed over: ${other.passedOver ?? 'over budget'}`,
+    );
+    return ['first choice', ...passed].join('; ');
+  }
+  const after = `after ${last.outcome} on ${last.provider}/${last.model}`;
+  return tries > 0 ? `retry ${after}` : `fallback ${after}`;
+}
+
+const nameOf = ({ target }: Candidate) => `${target.provider}/${target.model}`;
+
+function failure(last: EndedAttempt): RequestError {
+  const invalid = last.error?.code === 'invalid_output';
+  return {
+    code: invalid ? 'invalid_output' : 'provider_failed',
+    message: invalid
+      ? `${last.provider} answered with something that is not a valid image.`
+      : `${last.provider} did not deliver: ${last.error?.message ?? last.outcome}`,
+    details: {
+      retryable: last.outcome !== 'rejected',
+      provider: last.provider,
+      outcome: last.outcome,
+      possibly_billed: last.possiblyBilled,
+      provider_code: last.error?.code ?? null,
+      provider_message: last.error?.message ?? null,
+    },
+  };
+}
+
+function nothingUsable(input: PlanInput): RequestError {
+  const last = input.attempts.at(-1);
+  if (last) return failure(last);
+  return {
+    code: 'no_target_available',
+    message: 'No target can serve this request now.',
+    details: { retryable: true, targets: passedOverTargets(input.candidates) },
+  };
+}
+
+function overBudget(input: PlanInput): RequestError {
+  const cheapest = Math.min(...input.candidates.map((candidate) => candidate.priceMicros));
+  return {
+    code: 'budget_exceeded',
+    message: 'No target can serve this request within its cost limit and the budget.',
+    details: {
+      retryable: true,
+      cheapest_usd: cheapest / 1e6,
+      max_cost_usd: input.maxCostMicros === null ? null : input.maxCostMicros / 1e6,
+      budget_left_usd: input.budgetLeftMicros === null ? null : input.budgetLeftMicros / 1e6,
+    },
+  };
+}
+
+/** For the caller: each target that cannot serve, and why. */
+export function passedOverTargets(candidates: readonly Candidate[]) {
+  return candidates
+    .filter((candidate) => candidate.passedOver !== null)
+    .map((candidate) => ({
+      provider: candidate.target.provider,
+      model: candidate.target.model,
+      reason: candidate.passedOver,
+    }));
+}

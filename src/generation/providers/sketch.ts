@@ -1,0 +1,73 @@
+/** The embedded provider: draws inside the Worker, the same bytes for the same input. */
+import type { AspectRatio } from '../types';
+import type { Provider, ProviderAnswer, ProviderJob } from './provider';
+
+export interface SketchInput {
+  readonly prompt: string;
+  readonly negativePrompt: string | null;
+  readonly seed: number;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number | null;
+  readonly guidanceScale: number | null;
+}
+
+/** Resolves to a PNG. */
+export type DrawSketch = (input: SketchInput) => Promise<Uint8Array>;
+
+const SEEDS = 2 ** 32;
+const DEFAULT_SIDE = 1024;
+/** What image models work in, so that a ratio gives the sizes that users know from them. */
+const SIDE_STEP = 8;
+
+export function createSketchProvider(deps: { readonly draw: DrawSketch }): Provider {
+  return { name: 'sketch', generate: (job) => sketch(job, deps.draw) };
+}
+
+/** @returns n images with the seeds seed, seed + 1, … (mod 2³²). */
+export async function sketch(job: ProviderJob, draw: DrawSketch): Promise<ProviderAnswer> {
+  const first = job.seed ?? randomSeed();
+  const size = job.size ?? sketchSizeFor(job.aspectRatio);
+  const { prompt, negativePrompt, steps, guidanceScale } = job;
+  const images = [];
+  for (let index = 0; index < job.n; index += 1) {
+    const seed = (first + index) % SEEDS;
+    const bytes = await draw({ prompt, negativePrompt, seed, ...size, steps, guidanceScale });
+    images.push({ bytes, seed });
+  }
+  return {
+    outcome: 'succeeded',
+    images,
+    costMicros: null,
+    providerRequestId: null,
+    warnings: ignoredBySketch(job).map((field) => `sketch ignores ${field}`),
+  };
+}
+
+/**
+ * The largest size of exactly this ratio, in steps of 8 pixels, with no more pixels than 1024×1024;
+ * 1024×1024 without a ratio.
+ */
+export function sketchSizeFor(aspectRatio: AspectRatio | null): { width: number; height: number } {
+  const [across = 1, down = 1] = (aspectRatio ?? '1:1').split(':').map(Number);
+  const divisor = commonDivisor(across, down);
+  const [columns, rows] = [across / divisor, down / divisor];
+  const unit = Math.floor(DEFAULT_SIDE / Math.sqrt(columns * rows) / SIDE_STEP) * SIDE_STEP;
+  return { width: columns * unit, height: rows * unit };
+}
+
+function ignoredBySketch(job: ProviderJob): string[] {
+  const fields: readonly [field: string, isIgnored: boolean][] = [
+    ['image', job.image !== null],
+    ['mask', job.mask !== null],
+    ['strength', job.strength !== null],
+    ['output_format', job.outputFormat !== null && job.outputFormat !== 'png'],
+  ];
+  const options = Object.keys(job.options).map((name) => `the option ${name}`);
+  return [...fields.filter(([, isIgnored]) => isIgnored).map(([field]) => field), ...options];
+}
+
+const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b));

@@ -1,0 +1,99 @@
+/** What a client asks a generation for, and what a generation stores as its output. */
+import { z } from 'zod';
+import type { ImageId } from '../images/types';
+
+const MIN_SIDE = 64;
+const MAX_SIDE = 2048;
+export const MAX_PIXELS = 4_194_304;
+
+/** `W:H` in small whole numbers; the size is derived from it when no width and height are given. */
+export const aspectRatios = [
+  '1:1',
+  '4:3',
+  '3:4',
+  '3:2',
+  '2:3',
+  '5:4',
+  '4:5',
+  '16:9',
+  '9:16',
+  '21:9',
+  '9:21',
+] as const;
+export type AspectRatio = (typeof aspectRatios)[number];
+
+export const outputFormats = ['png', 'jpeg', 'webp'] as const;
+export type OutputFormat = (typeof outputFormats)[number];
+
+const side = z.int().min(MIN_SIDE).max(MAX_SIDE);
+const promptText = z
+  .string()
+  .min(1)
+  .max(4000)
+  .refine((text) => text.trim() !== '', 'must not be blank');
+const imageReference = z
+  .string()
+  .min(1)
+  .max(1_048_576)
+  .describe('An image id, a data URL, or an https URL');
+
+export const generationInputSchema = z.strictObject({
+  prompt: promptText,
+  negative_prompt: z.string().max(1000).optional(),
+  n: z.int().min(1).max(8).default(1),
+  width: side.optional(),
+  height: side.optional(),
+  aspect_ratio: z.enum(aspectRatios).optional(),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+  steps: z.int().min(1).max(200).optional(),
+  guidance_scale: z.number().min(1).max(20).optional(),
+  output_format: z.enum(outputFormats).optional(),
+  image: imageReference.optional(),
+  mask: imageReference.optional(),
+  strength: z.number().min(0).max(1).optional(),
+  provider_options: z
+    .record(z.string().max(64), z.record(z.string().max(64), z.json()))
+    .optional()
+    .describe('Options passed on as they are, by provider: `{"openai": {"quality": "high"}}`'),
+  fallback_models: z.array(z.string().min(1).max(100)).max(8).optional(),
+});
+export type GenerationInput = z.output<typeof generationInputSchema>;
+
+/** The rules that need more than one field. */
+export function checkGenerationInput(input: GenerationInput): { path: string; message: string }[] {
+  const faults: { path: string; message: string }[] = [];
+  const fault = (path: string, message: string) => faults.push({ path, message });
+  if ((input.width === undefined) !== (input.height === undefined)) {
+    fault(input.width === undefined ? 'width' : 'height', 'width and height go together');
+  }
+  if (input.width !== undefined && input.height !== undefined) {
+    if (input.width * input.height > MAX_PIXELS) {
+      fault('width', `width × height must be at most ${MAX_PIXELS} pixels`);
+    }
+    if (input.aspect_ratio !== undefined) {
+      fault('aspect_ratio', 'give either width and height or aspect_ratio');
+    }
+  }
+  if (input.mask !== undefined && input.image === undefined) fault('mask', 'needs image');
+  if (input.strength !== undefined && input.image === undefined) fault('strength', 'needs image');
+  return faults;
+}
+
+/** One image as the request's output keeps it. `id` leads to the R2 object without a look-up. */
+export interface StoredImage {
+  readonly id: ImageId;
+  readonly width: number;
+  readonly height: number;
+  readonly mediaType: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly seed: number | null;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export type GenerationOutput = { readonly images: readonly StoredImage[] };

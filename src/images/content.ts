@@ -1,0 +1,65 @@
+/**
+ * The answer that carries an image's bytes. They were made by a third party from a stranger's prompt:
+ * no browser may take them for anything but the image they are.
+ */
+import type { OpenedImage } from './service';
+import type { ImageFacts } from './store';
+import type { MediaType } from './types';
+
+/** What the owner's own cache may keep of a deleted image. */
+const KEY_MAX_AGE_SECONDS = 3_600;
+/** How long a deleted image may still come out of a shared cache; more would spare more requests. */
+const LINK_MAX_AGE_SECONDS = 60;
+
+const extensions: Record<MediaType, string> = {
+  'image/png': 'png',
+  'image/jpeg': 'jpg',
+  'image/webp': 'webp',
+  'image/gif': 'gif',
+};
+
+/** @param via `linkExpiresAt` in epoch ms; null when the owner's key opened the image. */
+export function contentResponse(
+  opened: OpenedImage,
+  via: { readonly linkExpiresAt: number | null; readonly now: number },
+): Response {
+  const { facts } = opened;
+  const headers = new Headers({
+    etag: facts.etag,
+    'last-modified': new Date(facts.createdAt).toUTCString(),
+    'accept-ranges': 'bytes',
+    'cache-control': cacheControl(facts, via),
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; sandbox",
+    'cross-origin-resource-policy': 'cross-origin',
+  });
+  if (via.linkExpiresAt === null) headers.set('vary', 'Authorization');
+  if (opened.answer === 'not_modified') return new Response(null, { status: 304, headers });
+  headers.set('content-type', facts.mediaType);
+  headers.set(
+    'content-disposition',
+    `inline; filename="${facts.id}.${extensions[facts.mediaType]}"`,
+  );
+  if (opened.answer === 'whole') {
+    headers.set('content-length', String(facts.bytes));
+    return new Response(opened.body, { status: 200, headers });
+  }
+  const { offset, length } = opened.range;
+  headers.set('content-length', String(length));
+  headers.set('content-range', `bytes ${offset}-${offset + length - 1}/${facts.bytes}`);
+  return new Response(opened.body, { status: 206, headers });
+}
+
+/** No cache keeps an image beyond its own end or its link's. */
+function cacheControl(
+  facts: ImageFacts,
+  via: { readonly linkExpiresAt: number | null; readonly now: number },
+): string {
+  const [scope, limit] =
+    via.linkExpiresAt === null
+      ? ['private', KEY_MAX_AGE_SECONDS]
+      : ['public', LINK_MAX_AGE_SECONDS];
+  const endsAt = Math.min(facts.expiresAt, via.linkExpiresAt ?? facts.expiresAt);
+  const left = Math.floor((endsAt - via.now) / 1000);
+  return `${scope}, max-age=${Math.max(0, Math.min(limit, left))}`;
+}

@@ -1,0 +1,37 @@
+import { z } from '@hono/zod-openapi';
+import { ID_BODY_PATTERN, type RequestId } from '../platform/ids';
+
+/** `img_<request id body>_<attempt>_<index>`: the R2 key can be read off it. */
+export type ImageId = `img_${string}`;
+
+/** Where an image lies: request, attempt (from 1) and index within the attempt (from 0). */
+export interface ImagePlace {
+  readonly requestId: RequestId;
+  readonly attempt: number;
+  readonly index: number;
+}
+
+export const mediaTypes = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'] as const;
+export type MediaType = (typeof mediaTypes)[number];
+
+export const IMAGE_ID_PATTERN = new RegExp(`^img_(${ID_BODY_PATTERN})_([1-9]\\d?)_(\\d)$`);
+
+export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
+
+/** An image as clients see it. */
+export const imageViewSchema = z
+  .object({
+    id: z.string(),
+    url: z.url().describe('Stable; wants the API key'),
+    signed_url: z.url().describe('Opens without a key until the image expires or is deleted'),
+    width: z.int(),
+    height: z.int(),
+    media_type: z.string(),
+    bytes: z.int(),
+    sha256: z.string(),
+    seed: z.int().nullable(),
+    created_at: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+  })
+  .openapi('Image');
+export type ImageView = z.output<typeof imageViewSchema>;

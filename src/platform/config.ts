@@ -1,0 +1,96 @@
+/**
+ * Settings: everything the operator may say, parsed once per isolate. A fault stops the start and
+ * names every setting that is wrong.
+ */
+import { z } from 'zod';
+
+const secret = (name: string) =>
+  z
+    .string({ error: `${name} is missing; it is a secret of 32 characters or more` })
+    .min(32, `${name} must have 32 characters or more`);
+
+const flag = z
+  .enum(['true', 'false'], { error: 'must be "true" or "false"' })
+  .transform((value) => value === 'true');
+
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, `must be from ${from} to ${to}`);
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+
+/** An empty string is how `.dev.vars` and shells spell "not set". */
+const emptyAsUnset = (value: unknown) => (value === '' ? undefined : value);
+const optional = <T extends z.ZodType>(schema: T) => z.preprocess(emptyAsUnset, schema.optional());
+
+const settingsSchema = z
+  .object({
+    ENVIRONMENT: z.enum(['local', 'production']),
+    ADMIN_TOKEN: secret('ADMIN_TOKEN'),
+    KEY_SIGNING_SECRET: secret('KEY_SIGNING_SECRET'),
+    LINK_SIGNING_SECRET: secret('LINK_SIGNING_SECRET'),
+    PUBLIC_URL: optional(httpUrl),
+    ALLOW_LOCAL_URLS: flag,
+    CHAOS_MODELS: flag,
+    DETACH_CALLS: flag,
+    // No attempt starts after the 10th minute of an invocation, which ends with its 15th.
+    PROVIDER_TIMEOUT_MS: wholeNumber(100, 280_000),
+    REQUEST_HOT_HOURS: wholeNumber(0, 720),
+    IMAGE_RETENTION_DAYS: wholeNumber(1, 3650),
+    OPENAI_API_KEY: optional(z.string()),
+    OPENAI_BASE_URL: optional(httpUrl),
+  })
+  .superRefine((settings, context) => {
+    const fault = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (settings.ENVIRONMENT === 'production') {
+      if (settings.ALLOW_LOCAL_URLS) fault('ALLOW_LOCAL_URLS', 'is for local use only');
+      if (settings.DETACH_CALLS) {
+        fault(
+          'DETACH_CALLS',
+          'is for local use only: production ends a returned consumer after 30 s',
+        );
+      }
+    }
+    const secrets = ['ADMIN_TOKEN', 'KEY_SIGNING_SECRET', 'LINK_SIGNING_SECRET'] as const;
+    for (const [index, name] of secrets.entries()) {
+      const twin = secrets.slice(0, index).find((other) => settings[other] === settings[name]);
+      if (twin) fault(name, `must differ from ${twin}`);
+    }
+  })
+  .transform((raw) => ({
+    environment: raw.ENVIRONMENT,
+    adminToken: raw.ADMIN_TOKEN,
+    keySigningSecret: raw.KEY_SIGNING_SECRET,
+    linkSigningSecret: raw.LINK_SIGNING_SECRET,
+    /** Origin of every link handed out; without it, the origin a request was sent to. */
+    publicOrigin: raw.PUBLIC_URL ? new URL(raw.PUBLIC_URL).origin : null,
+    allowLocalUrls: raw.ALLOW_LOCAL_URLS,
+    chaosModels: raw.CHAOS_MODELS,
+    detachCalls: raw.DETACH_CALLS,
+    providerTimeoutMs: raw.PROVIDER_TIMEOUT_MS,
+    requestHotMs: raw.REQUEST_HOT_HOURS * 3_600_000,
+    imageRetentionMs: raw.IMAGE_RETENTION_DAYS * 86_400_000,
+    openai: raw.OPENAI_API_KEY
+      ? {
+          apiKey: raw.OPENAI_API_KEY,
+          baseUrl: (raw.OPENAI_BASE_URL ?? 'https://api.openai.com/v1').replace(/\/+$/, ''),
+        }
+      : null,
+  }));
+
+export type Settings = z.output<typeof settingsSchema>;
+
+/** @throws Error whose message has one line per faulty setting; values are never quoted. */
+export function parseSettings(env: object): Settings {
+  const parsed = settingsSchema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => {
+    const name = issue.path.join('.');
+    return `  ${issue.message.startsWith(name) ? '' : `${name} `}${issue.message}`;
+  });
+  throw new Error(`Foreman's settings are wrong:\n${lines.join('\n')}`);
+}

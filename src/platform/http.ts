@@ -1,0 +1,192 @@
+/**
+ * What every HTTP route shares: the correlation id, the bounds on headers and bodies, and problem
+ * documents (RFC 9457). Knows no feature.
+ */
+import type { Context, MiddlewareHandler } from 'hono';
+import { AppError, type ErrorDetails, type FieldError } from './errors';
+import { jsonDepth, MAX_JSON_DEPTH } from './json';
+
+export interface HttpEnv {
+  Bindings: Env;
+  Variables: {
+    correlationId: string;
+    traceparent: string | null;
+    /** Scheme and host that links in the answer start with. */
+    origin: string;
+  };
+}
+
+export const MAX_JSON_BODY_BYTES = 1_048_576;
+const MAX_HEADER_CHARS = 8_192;
+const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+}
+
+export function problemResponse(
+  problem: Problem & { readonly correlationId: string },
+  details: ErrorDetails = {},
+): Response {
+  const headers = new Headers({ 'content-type': 'application/problem+json', ...details.headers });
+  if (details.retryAfterMs !== undefined) {
+    headers.set('retry-after', String(Math.max(1, Math.ceil(details.retryAfterMs / 1000))));
+  }
+  const body = {
+    type: 'about:blank',
+    title: problem.title,
+    status: problem.status,
+    detail: problem.detail,
+    code: problem.code,
+    correlation_id: problem.correlationId,
+    ...(details.errors ? { errors: details.errors } : {}),
+    ...details.extensions,
+  };
+  return new Response(JSON.stringify(body), { status: problem.status, headers });
+}
+
+/**
+ * Accepts `X-Correlation-Id` or `X-Request-Id`, makes one up otherwise, and echoes it on every
+ * answer; reads W3C `traceparent`. A faulty correlation id is refused, not replaced: the client
+ * would look for it in vain.
+ */
+export function requestContext(publicOrigin: string | null): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const given = c.req.header('x-correlation-id') ?? c.req.header('x-request-id');
+    const valid = given !== undefined && CORRELATION_ID.test(given);
+    c.set('correlationId', valid ? given : crypto.randomUUID());
+    const traceparent = c.req.header('traceparent');
+    c.set('traceparent', traceparent && TRACEPARENT.test(traceparent) ? traceparent : null);
+    c.set('origin', publicOrigin ?? new URL(c.req.url).origin);
+    checkHeaderLengths(c.req.raw.headers);
+    if (given !== undefined && !valid) {
+      throw new AppError(
+        'invalid_header',
+        'X-Correlation-Id must be 1 to 128 printable ASCII characters without spaces.',
+      );
+    }
+    await next();
+  };
+}
+
+export function checkHeaderLengths(headers: Headers): void {
+  for (const [name, value] of headers) {
+    if (value.length > MAX_HEADER_CHARS) {
+      throw new AppError(
+        'header_too_large',
+        `The header ${name} is longer than ${MAX_HEADER_CHARS} characters.`,
+      );
+    }
+  }
+}
+
+/**
+ * Reads a JSON body within its bounds (bytes, UTF-8, syntax, depth) before any validator sees it,
+ * and hands it on as a fresh request.
+ */
+export function jsonBody(maxBytes = MAX_JSON_BODY_BYTES): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const type = c.req.header('content-type');
+    if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\s*(;|$)/i.test(type)) {
+      throw new AppError('unsupported_media_type', 'The body must be application/json.');
+    }
+    const text = decodeUtf8(await readBody(c.req.raw, maxBytes));
+    if (text.trim() === '') throw new AppError('malformed_json', 'The body is empty.');
+    if (jsonDepth(text) > MAX_JSON_DEPTH) {
+      throw new AppError('malformed_json', `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);
+    }
+    parseJson(text);
+    const headers = new Headers(c.req.raw.headers);
+    headers.set('content-type', 'application/json');
+    c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body: text });
+    await next();
+  };
+}
+
+/** @throws AppError `payload_too_large` before more than `maxBytes` are held. */
+export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new AppError('payload_too_large', `The body is larger than ${maxBytes} bytes.`);
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+  if (!request.body) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel();
+      throw tooLarge();
+    }
+    chunks.push(value);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** For zod issues: `metadata.color`, `items.0.prompt`; an unknown field is named itself. */
+export function fieldErrors(
+  issues: readonly {
+    readonly code?: string | undefined;
+    readonly path: PropertyKey[];
+    readonly message: string;
+    readonly keys?: readonly string[];
+  }[],
+): FieldError[] {
+  return issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys' && issue.keys) {
+      return issue.keys.map((key) => ({
+        path: [...path, key].join('.'),
+        message: 'is not a field of this request',
+      }));
+    }
+    return [{ path: path.join('.'), message: issue.message }];
+  });
+}
+
+/** The hook that every route set gives to its OpenAPIHono: a validation fault is one problem. */
+export function validationHook(result: {
+  readonly success: boolean;
+  readonly error?: { readonly issues: Parameters<typeof fieldErrors>[0] };
+}): void {
+  if (result.success || !result.error) return;
+  const errors = fieldErrors(result.error.issues);
+  const names = errors.map((error) => error.path || 'body').slice(0, 5);
+  throw new AppError('invalid_request', `Not valid: ${names.join(', ')}.`, { errors });
+}
+
+/** `Prefer: wait=n` in milliseconds; null when it is absent or malformed (RFC 7240 says ignore). */
+export function preferredWaitMs(c: Context<HttpEnv>): number | null {
+  const match = /(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(c.req.header('prefer') ?? '');
+  if (!match) return null;
+  const seconds = Math.min(60, Number(match[1]));
+  return seconds > 0 ? seconds * 1000 : null;
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new AppError('malformed_json', 'The body is not valid UTF-8.');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new AppError('malformed_json', 'The body is not valid JSON.');
+  }
+}

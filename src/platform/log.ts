@@ -1,0 +1,55 @@
+/**
+ * One JSON line per event. The field type has no place for prompts, bodies, headers, tokens,
+ * secrets or URLs, so none of them can be logged by mistake.
+ */
+export type LogLevel = 'info' | 'warn' | 'error';
+
+export interface LogFields {
+  readonly correlation_id?: string;
+  readonly user_id?: string;
+  readonly request_id?: string;
+  readonly delivery_id?: string;
+  readonly image_id?: string;
+  readonly attempt?: number;
+  readonly provider?: string;
+  readonly model?: string;
+  readonly outcome?: string;
+  readonly queue?: string;
+  readonly message_type?: string;
+  readonly verdict?: string;
+  readonly reason?: string;
+  readonly method?: string;
+  /** The route's pattern, not the path: a path may hold a signature. */
+  readonly route?: string;
+  readonly status?: number;
+  readonly code?: string;
+  readonly duration_ms?: number;
+  readonly count?: number;
+  readonly job?: string;
+  readonly error?: unknown;
+}
+
+export interface Logger {
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+export function createLogger(write: (line: string, level: LogLevel) => void): Logger {
+  const log =
+    (level: LogLevel) =>
+    (event: string, fields: LogFields = {}) => {
+      const { error, ...rest } = fields;
+      const line = { level, event, ...rest, ...(error === undefined ? {} : describeError(error)) };
+      write(JSON.stringify(line), level);
+    };
+  return { info: log('info'), warn: log('warn'), error: log('error') };
+}
+
+export const consoleLogger = createLogger((line, level) => console[level](line));
+
+/** Type and message only: a stack may quote source, and a cause may quote a body. */
+function describeError(error: unknown): { error_type: string; error_message: string } {
+  if (!(error instanceof Error)) return { error_type: typeof error, error_message: 'not an Error' };
+  return { error_type: error.name, error_message: error.message.slice(0, 300) };
+}

@@ -1,0 +1,78 @@
+/**
+ * A request as server-sent events: one per version, with the version as its id. It starts where the
+ * client left off, heartbeats while nothing happens, and ends with the terminal event. A foreman
+ * that moves or restarts is watched anew, so the client notices nothing.
+ */
+import type { RequestState } from './types';
+import { isTerminal } from './types';
+import type { PresentRequest } from './view';
+import type { Watch } from './watcher';
+
+const HEARTBEAT_MS = 15_000;
+const REWATCH_MS = 1_000;
+
+export function eventStream(input: {
+  readonly state: RequestState;
+  /** The version the client has seen; 0 for none. */
+  readonly after: number;
+  readonly watch: () => Promise<Watch | null>;
+  readonly present: PresentRequest;
+}): Response {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  // A client that hangs up makes the next write fail, which ends the loop and closes the watch.
+  void follow(input, writer).catch(() => writer.abort().catch(() => undefined));
+  return new Response(readable, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+async function follow(
+  input: Parameters<typeof eventStream>[0],
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+): Promise<void> {
+  const encoder = new TextEncoder();
+  let seen = input.after;
+  const tell = async (state: RequestState) => {
+    for (const event of state.events.filter((candidate) => candidate.version > seen)) {
+      const data = JSON.stringify({
+        type: event.type,
+        timestamp: new Date(event.at).toISOString(),
+        sequence: event.version,
+        data: input.present(state),
+      });
+      await writer.write(
+        encoder.encode(`id: ${event.version}\nevent: ${event.type}\ndata: ${data}\n\n`),
+      );
+      seen = event.version;
+    }
+  };
+
+  await tell(input.state);
+  let ended = isTerminal(input.state);
+  while (!ended) {
+    const watch = await input.watch();
+    if (!watch) break;
+    const closed = writer.closed.catch(() => watch.close());
+    try {
+      let latest = await watch.next(HEARTBEAT_MS);
+      while (latest !== null && !ended) {
+        if (latest === 'timeout') await writer.write(encoder.encode(': heartbeat\n\n'));
+        else {
+          await tell(latest.state);
+          ended = isTerminal(latest.state);
+        }
+        if (!ended) latest = await watch.next(HEARTBEAT_MS);
+      }
+    } finally {
+      watch.close();
+      void closed;
+    }
+    if (!ended) await new Promise((resolve) => setTimeout(resolve, REWATCH_MS));
+  }
+  await writer.close();
+}

@@ -1,0 +1,264 @@
+/**
+ * The rows of requests inside the foreman object. Verbs over SqlStorage, no rules. Written rows and
+ * index entries are what the platform bills, so an update touches no more columns than it must.
+ */
+import type { RequestId } from '../platform/ids';
+import { type Phase, phaseOf, rankOf } from './queueing';
+import type { RequestState, Tombstone } from './types';
+import { isTerminal } from './types';
+
+export const requestTables: readonly string[] = [
+  // live: 1 until the request is terminal. projected_version: what D1 has confirmed, null while D1
+  // lacks the current version. state: JSON of a RequestState, or of a Tombstone.
+  `CREATE TABLE requests (
+    id TEXT PRIMARY KEY,
+    phase TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    projected_version INTEGER,
+    state TEXT NOT NULL
+  ) WITHOUT ROWID`,
+  'CREATE INDEX requests_due ON requests (due_at)',
+  'CREATE INDEX requests_live ON requests (rank, id) WHERE live = 1',
+  'CREATE INDEX requests_news ON requests (id) WHERE projected_version IS NULL',
+  `CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    expires_at INTEGER
+  ) WITHOUT ROWID`,
+  'CREATE INDEX idempotency_expiry ON idempotency (expires_at) WHERE expires_at IS NOT NULL',
+];
+
+export interface LedgerRow {
+  readonly phase: Phase;
+  readonly dueAt: number;
+  readonly projectedVersion: number | null;
+  readonly state: RequestState | Tombstone;
+}
+
+interface Row extends Record<string, SqlStorageValue> {
+  phase: string;
+  due_at: number;
+  projected_version: number | null;
+  state: string;
+}
+
+/** Rows are written by this file only, so what they hold is what `save` was given. */
+function fromRow(row: Row): LedgerRow {
+  return {
+    phase: row.phase as Phase,
+    dueAt: row.due_at,
+    projectedVersion: row.projected_version,
+    state: JSON.parse(row.state) as RequestState | Tombstone,
+  };
+}
+
+const COLUMNS = 'phase, due_at, projected_version, state';
+
+export function getOne(sql: SqlStorage, id: RequestId): LedgerRow | null {
+  const [row] = sql.exec<Row>(`SELECT ${COLUMNS} FROM requests WHERE id = ?`, id);
+  return row ? fromRow(row) : null;
+}
+
+export function createOne(
+  sql: SqlStorage,
+  input: { readonly state: RequestState; readonly dueAt: number },
+): void {
+  const { state, dueAt } = input;
+  sql.exec(
+    `INSERT INTO requests (id, phase, live, rank, due_at, projected_version, state)
+     VALUES (?, ?, 1, ?, ?, NULL, ?)`,
+    state.id,
+    phaseOf(state),
+    rankOf(state),
+    dueAt,
+    JSON.stringify(state),
+  );
+}
+
+/** A tombstone for a request that has already left for D1. */
+export function createTombstone(
+  sql: SqlStorage,
+  input: { readonly tombstone: Tombstone; readonly dueAt: number },
+): void {
+  sql.exec(
+    `INSERT INTO requests (id, phase, live, rank, due_at, projected_version, state)
+     VALUES (?, 'deleted', 0, 0, ?, NULL, ?)`,
+    input.tombstone.id,
+    input.dueAt,
+    JSON.stringify(input.tombstone),
+  );
+}
+
+export function updateOne(
+  sql: SqlStorage,
+  input: {
+    readonly before: LedgerRow;
+    readonly state: RequestState | Tombstone;
+    readonly dueAt: number;
+  },
+): void {
+  const { before, state, dueAt } = input;
+  const deleted = state.status === 'deleted';
+  const phase = deleted ? 'deleted' : phaseOf(state);
+  const live = !deleted && !isTerminal(state);
+  const wasLive = before.phase !== 'deleted' && before.phase !== 'finished';
+  const sets = ['phase = ?', 'state = ?'];
+  const values: SqlStorageValue[] = [phase, JSON.stringify(state)];
+  if (dueAt !== before.dueAt) {
+    sets.push('due_at = ?');
+    values.push(dueAt);
+  }
+  if (live !== wasLive) {
+    sets.push('live = ?');
+    values.push(live ? 1 : 0);
+  }
+  if (state.version !== before.state.version && before.projectedVersion !== null) {
+    sets.push('projected_version = NULL');
+  }
+  sql.exec(`UPDATE requests SET ${sets.join(', ')} WHERE id = ?`, ...values, state.id);
+}
+
+export function updateDue(sql: SqlStorage, input: { id: RequestId; dueAt: number }): void {
+  sql.exec('UPDATE requests SET due_at = ? WHERE id = ?', input.dueAt, input.id);
+}
+
+export function deleteOne(sql: SqlStorage, id: RequestId): void {
+  sql.exec('DELETE FROM requests WHERE id = ?', id);
+}
+
+/** The live requests that want a slot, best rank first. */
+export function getNextForSlot(sql: SqlStorage): LedgerRow | null {
+  const [row] = sql.exec<Row>(
+    `SELECT ${COLUMNS} FROM requests WHERE live = 1 AND phase = 'slot' ORDER BY rank, id LIMIT 1`,
+  );
+  return row ? fromRow(row) : null;
+}
+
+/** 1 is next: how many of the user's requests that want or have a release stand before this one. */
+export function getPosition(sql: SqlStorage, input: { rank: number; id: RequestId }): number {
+  const { count } = sql
+    .exec<{ count: number }>(
+      `SELECT count(*) AS count FROM requests
+       WHERE live = 1 AND phase IN ('slot', 'claim') AND (rank, id) < (?, ?)`,
+      input.rank,
+      input.id,
+    )
+    .one();
+  return count + 1;
+}
+
+/** All live rows, for a foreman that has just been constructed. */
+export function getLive(sql: SqlStorage): { phase: Phase; id: RequestId; token: string | null }[] {
+  return sql
+    .exec<{ phase: Phase; id: RequestId; token: string | null }>(
+      `SELECT phase, id, CASE phase WHEN 'running' THEN json_extract(state, '$.current.token') END
+         AS token
+       FROM requests WHERE live = 1`,
+    )
+    .toArray();
+}
+
+export function getDue(sql: SqlStorage, input: { now: number; limit: number }): LedgerRow[] {
+  return sql
+    .exec<Row>(
+      `SELECT ${COLUMNS} FROM requests WHERE due_at <= ? ORDER BY due_at LIMIT ?`,
+      input.now,
+      input.limit,
+    )
+    .toArray()
+    .map(fromRow);
+}
+
+export function getEarliestDue(sql: SqlStorage): number | null {
+  return sql.exec<{ due: number | null }>('SELECT min(due_at) AS due FROM requests').one().due;
+}
+
+/** Requests whose current version D1 has not confirmed, oldest first. */
+export function getNews(sql: SqlStorage, limit: number): LedgerRow[] {
+  return sql
+    .exec<Row>(
+      `SELECT ${COLUMNS} FROM requests WHERE projected_version IS NULL ORDER BY id LIMIT ?`,
+      limit,
+    )
+    .toArray()
+    .map(fromRow);
+}
+
+export function hasNews(sql: SqlStorage): boolean {
+  const rows = sql.exec('SELECT 1 FROM requests WHERE projected_version IS NULL LIMIT 1');
+  return rows.toArray().length > 0;
+}
+
+/** D1 is to be told again. */
+export function markNews(sql: SqlStorage, id: RequestId): void {
+  sql.exec('UPDATE requests SET projected_version = NULL WHERE id = ?', id);
+}
+
+/** D1 has this version; a newer one stays news. */
+export function confirmNews(sql: SqlStorage, input: { id: RequestId; version: number }): void {
+  sql.exec(
+    `UPDATE requests SET projected_version = ?
+     WHERE id = ? AND projected_version IS NULL AND json_extract(state, '$.version') = ?`,
+    input.version,
+    input.id,
+    input.version,
+  );
+}
+
+/** Drops a request that is past its hot time and whose last version D1 has. */
+export function deleteConfirmed(
+  sql: SqlStorage,
+  input: { id: RequestId; completedBefore: number },
+): void {
+  sql.exec(
+    `DELETE FROM requests WHERE id = ? AND phase = 'finished' AND projected_version IS NOT NULL
+     AND json_extract(state, '$.completedAt') <= ?`,
+    input.id,
+    input.completedBefore,
+  );
+}
+
+export interface IdempotencyRecord {
+  readonly fingerprint: string;
+  readonly requestId: RequestId;
+}
+
+export function getIdempotency(sql: SqlStorage, key: string): IdempotencyRecord | null {
+  const [row] = sql.exec<{ fingerprint: string; request_id: RequestId }>(
+    'SELECT fingerprint, request_id FROM idempotency WHERE key = ?',
+    key,
+  );
+  return row ? { fingerprint: row.fingerprint, requestId: row.request_id } : null;
+}
+
+export function createIdempotency(
+  sql: SqlStorage,
+  input: IdempotencyRecord & { readonly key: string },
+): void {
+  sql.exec(
+    'INSERT INTO idempotency (key, fingerprint, request_id) VALUES (?, ?, ?)',
+    input.key,
+    input.fingerprint,
+    input.requestId,
+  );
+}
+
+/** The clock of a record starts when its request is terminal. */
+export function expireIdempotency(sql: SqlStorage, input: { key: string; at: number }): void {
+  sql.exec('UPDATE idempotency SET expires_at = ? WHERE key = ?', input.at, input.key);
+}
+
+export function deleteExpiredIdempotency(sql: SqlStorage, now: number): void {
+  sql.exec('DELETE FROM idempotency WHERE expires_at <= ?', now);
+}
+
+export function getEarliestIdempotencyExpiry(sql: SqlStorage): number | null {
+  return sql
+    .exec<{ due: number | null }>(
+      'SELECT min(expires_at) AS due FROM idempotency WHERE expires_at IS NOT NULL',
+    )
+    .one().due;
+}

@@ -1,0 +1,37 @@
+/** The part of a submission that is about the request itself, whatever its kind. */
+import { z } from 'zod';
+import { priorities } from './types';
+
+/** Events that a webhook is sent for. */
+export const webhookEventTypes = [
+  'request.succeeded',
+  'request.failed',
+  'request.canceled',
+  'request.expired',
+] as const;
+
+const MAX_METADATA = 16;
+
+export const requestOptionsSchema = z.object({
+  priority: z.enum(priorities).default('normal'),
+  deadline_seconds: z.int().min(5).max(86_400).default(900),
+  max_attempts: z.int().min(1).max(10).default(4),
+  max_cost_usd: z.number().min(0).max(1_000_000).optional(),
+  retry_unknown: z
+    .boolean()
+    .default(true)
+    .describe('Whether a call whose outcome is unknown may be made once more'),
+  webhook_url: z.url().max(2048).optional(),
+  webhook_events: z
+    .array(z.enum([...webhookEventTypes, 'request.*']))
+    .min(1)
+    .max(8)
+    .optional(),
+  metadata: z
+    .record(z.string().min(1).max(64), z.string().max(512))
+    .refine((metadata) => Object.keys(metadata).length <= MAX_METADATA, {
+      message: `must have at most ${MAX_METADATA} members`,
+    })
+    .default({}),
+});
+export type RequestOptions = z.output<typeof requestOptionsSchema>;

@@ -1,0 +1,55 @@
+/**
+ * Who goes next, and when something has to happen to a request by itself. Pure.
+ */
+import { confirmDueAt } from '../platform/backoff';
+import type { Priority, RequestState } from './types';
+import { isTerminal } from './types';
+
+/** A claimed attempt whose lease is not renewed for this long is lost: what a kill costs. */
+export const LEASE_MS = 15_000;
+
+/** How long a deleted request is remembered, so that no late news brings it back. */
+export const TOMBSTONE_LIFE_MS = 7 * 86_400_000;
+
+const LEVELS: Record<Priority, number> = { low: 0, normal: 1, high: 2 };
+const LEVEL_MS = 60_000;
+
+/**
+ * Lower goes first. A level is worth one minute of waiting, so a waiting request rises one level
+ * a minute against newer ones; as all of them age alike, their order never changes and can be
+ * stored.
+ */
+export function rankOf(request: {
+  readonly priority: Priority;
+  readonly createdAt: number;
+}): number {
+  return request.createdAt - LEVELS[request.priority] * LEVEL_MS;
+}
+
+/** When the foreman must look at this request again. A lease is not here: it is kept in memory. */
+export function dueAt(state: RequestState, hotMs: number): number {
+  if (isTerminal(state)) return state.completedAt + hotMs;
+  if (state.status === 'running') return state.deadlineAt;
+  switch (state.wait.for) {
+    case 'slot':
+      return state.deadlineAt;
+    case 'claim':
+      return Math.min(state.deadlineAt, confirmDueAt(state.wait));
+    case 'time':
+      return Math.min(state.deadlineAt, state.wait.until);
+  }
+}
+
+/** How a stored request is found again: what it waits for, or that it no longer waits. */
+export type Phase = 'slot' | 'claim' | 'time' | 'running' | 'finished' | 'deleted';
+
+export function phaseOf(state: RequestState): Phase {
+  if (isTerminal(state)) return 'finished';
+  return state.status === 'running' ? 'running' : state.wait.for;
+}
+
+/** Released or running: it counts against `max_running`. */
+export const holdsSlot = (phase: Phase) => phase === 'claim' || phase === 'running';
+
+/** Accepted and neither released nor running: it counts against `max_waiting`. */
+export const isWaiting = (phase: Phase) => phase === 'slot' || phase === 'time';

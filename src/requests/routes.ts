@@ -1,0 +1,282 @@
+/** Reading, watching, listing, cancelling, retrying and deleting requests of any kind. */
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Authenticate } from '../accounts/authenticate';
+import { type HttpEnv, preferredWaitMs, validationHook } from '../platform/http';
+import { isId, type RequestId } from '../platform/ids';
+import { apiKeySecurity, problemResponses } from '../platform/openapi';
+import { requestNotFound } from './errors';
+import { eventStream } from './event-stream';
+import { readIdempotencyKey } from './idempotency';
+import { listQuerySchema, pageOf, readListQuery } from './listing';
+import type { RequestService, Submitted } from './service';
+import type { RequestState } from './types';
+import { isTerminal } from './types';
+import { iso, type PresentRequest, requestViewSchema } from './view';
+
+export interface RequestRouteDeps {
+  readonly authenticate: Authenticate;
+  readonly requests: RequestService;
+  readonly present: PresentRequest;
+}
+
+const tags = ['Requests'];
+const params = z.object({ id: z.string().openapi({ example: 'req_0…' }) });
+const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } });
+
+const listSchema = z
+  .object({
+    items: z.array(requestViewSchema),
+    next_cursor: z.string().nullable(),
+    total: z.int().optional(),
+  })
+  .openapi('RequestList');
+
+const deliverySchema = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    request_id: z.string(),
+    url: z.string(),
+    status: z.enum(['pending', 'delivered', 'failed']),
+    attempts: z.array(
+      z.object({
+        at: z.iso.datetime(),
+        status: z.int().nullable(),
+        duration_ms: z.int(),
+        response: z.string().nullable().describe('The first 1 kB of the answer'),
+        error: z.string().nullable(),
+      }),
+    ),
+    next_attempt_at: z.iso.datetime().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .openapi('Delivery');
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/v1/requests',
+  tags,
+  security: apiKeySecurity,
+  summary: 'List requests, from the index (D1)',
+  request: { query: listQuerySchema },
+  responses: {
+    200: { description: 'A page', content: json(listSchema) },
+    ...problemResponses(401, 403, 422, 503),
+  },
+});
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/requests/{id}',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Read a request; `Prefer: wait=n` waits for its next version',
+  request: { params },
+  responses: {
+    200: { description: 'The request', content: json(requestViewSchema) },
+    304: { description: 'Not changed since the version in `If-None-Match`' },
+    ...problemResponses(401, 403, 404, 503),
+  },
+});
+
+const eventsRoute = createRoute({
+  method: 'get',
+  path: '/v1/requests/{id}/events',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Follow a request as server-sent events; `Last-Event-ID` resumes',
+  request: { params },
+  responses: {
+    200: {
+      description: 'One event per version; the stream ends with the terminal one',
+      content: { 'text/event-stream': { schema: z.string() } },
+    },
+    ...problemResponses(401, 403, 404, 503),
+  },
+});
+
+const cancelRoute = createRoute({
+  method: 'post',
+  path: '/v1/requests/{id}/cancel',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Cancel a request; one that has ended is answered as it is',
+  request: { params },
+  responses: {
+    200: { description: 'The request', content: json(requestViewSchema) },
+    ...problemResponses(401, 403, 404, 503),
+  },
+});
+
+const retryRoute = createRoute({
+  method: 'post',
+  path: '/v1/requests/{id}/retry',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Submit an ended request again, as a new one with `retry_of`',
+  request: { params },
+  responses: {
+    202: { description: 'The new request', content: json(requestViewSchema) },
+    200: { description: 'Replay of an idempotency key', content: json(requestViewSchema) },
+    ...problemResponses(401, 403, 404, 409, 410, 422, 429, 503),
+  },
+});
+
+const deleteRoute = createRoute({
+  method: 'delete',
+  path: '/v1/requests/{id}',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Delete a request and its images; a live one is canceled first',
+  request: { params },
+  responses: { 204: { description: 'Gone' }, ...problemResponses(401, 403, 404, 503) },
+});
+
+const deliveriesRoute = createRoute({
+  method: 'get',
+  path: '/v1/requests/{id}/deliveries',
+  tags,
+  security: apiKeySecurity,
+  summary: 'The webhook deliveries of a request, with every attempt',
+  request: { params },
+  responses: {
+    200: {
+      description: 'All of them',
+      content: json(z.object({ items: z.array(deliverySchema), next_cursor: z.null() })),
+    },
+    ...problemResponses(401, 403, 404, 503),
+  },
+});
+
+export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv> {
+  const { authenticate, requests, present } = deps;
+  const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
+
+  const named = (c: Context<HttpEnv>) => {
+    const credential = authenticate.credential(c.req.raw.headers);
+    return { credential, id: requestId(c.req.param('id') ?? '') };
+  };
+
+  app.openapi(listRoute, async (c) => {
+    const { userId } = await authenticate.principal(c.req.raw.headers, 'requests:read');
+    const asked = readListQuery(c.req.valid('query'), userId);
+    const [rows, total] = await Promise.all([
+      requests.list({ ...asked.query, limit: asked.query.limit + 1 }),
+      asked.includeTotal ? requests.count(asked.query) : undefined,
+    ]);
+    const page = pageOf(rows, asked);
+    const items = page.rows.map((row) => present(row.state));
+    const body = { items, next_cursor: page.nextCursor };
+    return c.json(total === undefined ? body : { ...body, total }, 200);
+  });
+
+  app.openapi(getRoute, async (c) => {
+    const input = named(c);
+    const known = versionOf(c.req.header('if-none-match'));
+    const ms = preferredWaitMs(c);
+    let snapshot = await requests.get(input);
+    const since = known ?? snapshot.state.version;
+    const isNews = (state: RequestState) => state.version > since;
+    if (ms !== null && !isTerminal(snapshot.state) && !isNews(snapshot.state)) {
+      snapshot = await requests.wait({ ...input, ms, until: isNews });
+    }
+    describe(c, snapshot.state);
+    if (known === snapshot.state.version) return c.body(null, 304);
+    return c.json(present(snapshot.state, snapshot), 200);
+  });
+
+  app.openapi(eventsRoute, async (c) => {
+    const input = named(c);
+    const { state } = await requests.get(input);
+    const after = Number(c.req.header('last-event-id') ?? 0);
+    return eventStream({
+      state,
+      after: Number.isSafeInteger(after) && after > 0 ? after : 0,
+      watch: () => requests.watch(input),
+      present,
+    });
+  });
+
+  app.openapi(cancelRoute, async (c) => {
+    const { state, position } = await requests.cancel(named(c));
+    describe(c, state);
+    return c.json(present(state, { position }), 200);
+  });
+
+  app.openapi(retryRoute, async (c) => {
+    const submitted = await requests.retry({
+      ...named(c),
+      idempotencyKey: readIdempotencyKey(c.req.header('idempotency-key')),
+      origin: c.get('origin'),
+      correlationId: c.get('correlationId'),
+      traceparent: c.get('traceparent'),
+    });
+    return answerSubmitted(c, submitted, present);
+  });
+
+  app.openapi(deleteRoute, async (c) => {
+    await requests.remove(named(c));
+    return c.body(null, 204);
+  });
+
+  app.openapi(deliveriesRoute, async (c) => {
+    const items = (await requests.deliveries(named(c))).map((delivery) => ({
+      id: delivery.id,
+      type: delivery.type,
+      request_id: delivery.requestId,
+      url: delivery.url,
+      status: delivery.status,
+      attempts: delivery.attempts.map((attempt) => ({
+        at: iso(attempt.at),
+        status: attempt.status,
+        duration_ms: attempt.durationMs,
+        response: attempt.response,
+        error: attempt.error,
+      })),
+      next_attempt_at: delivery.status === 'pending' ? iso(delivery.nextAttemptAt) : null,
+      created_at: iso(delivery.createdAt),
+    }));
+    return c.json({ items, next_cursor: null }, 200);
+  });
+
+  return app;
+}
+
+/** 202 for a new request, 200 for one that has ended meanwhile or was asked for before. */
+export function answerSubmitted(
+  c: Context<HttpEnv>,
+  submitted: Submitted,
+  present: PresentRequest,
+) {
+  const { state, replayed, headers } = submitted;
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  if (replayed) c.header('Idempotent-Replayed', 'true');
+  describe(c, state);
+  c.header('Location', `/v1/requests/${state.id}`);
+  const status = replayed || isTerminal(state) ? 200 : 202;
+  return c.json(present(state, submitted), status);
+}
+
+/** The version is the ETag; a live request says when to look again. */
+function describe(c: Context<HttpEnv>, state: RequestState): void {
+  c.header('ETag', `"${state.version}"`);
+  c.header('Cache-Control', 'private, no-cache');
+  if (!isTerminal(state)) c.header('Retry-After', String(retryAfterSeconds(state)));
+}
+
+/** Soon while a call runs; when the wait is over while one waits for a time. */
+function retryAfterSeconds(state: RequestState): number {
+  if (state.status !== 'queued' || state.wait.for !== 'time') return 1;
+  return Math.max(1, Math.ceil((state.wait.until - Date.now()) / 1000));
+}
+
+function requestId(text: string): RequestId {
+  if (!isId('req', text)) throw requestNotFound(text);
+  return text;
+}
+
+function versionOf(header: string | undefined): number | null {
+  const match = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(header ?? '');
+  return match ? Number(match[1]) : null;
+}

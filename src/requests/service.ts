@@ -1,0 +1,234 @@
+/**
+ * The use cases of requests, whatever their kind. The foreman is asked first; what it has handed
+ * over is read from D1.
+ */
+import type { Refusal } from '../accounts/admission';
+import { forbidden, unauthorized } from '../accounts/errors';
+import type { Credential } from '../accounts/types';
+import type { ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
+import { AppError } from '../platform/errors';
+import { newId, type RequestId } from '../platform/ids';
+import type { Delivery } from '../webhooks/types';
+import {
+  idempotencyMismatch,
+  notFinished,
+  replayOfDeleted,
+  requestNotFound,
+  unavailable,
+} from './errors';
+import { fingerprintOf } from './idempotency';
+import type { PageQuery, PageRow, RequestStore } from './store';
+import type { RequestSpec, RequestState } from './types';
+import { isTerminal } from './types';
+import type { Watch } from './watcher';
+
+/** The calls of the user's foreman that this service makes. */
+export interface RequestForeman {
+  submit(submission: Submission): Promise<SubmitAnswer>;
+  read(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
+  cancel(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
+  remove(input: {
+    credential: Credential;
+    id: RequestId;
+    archived: { version: number } | null;
+  }): Promise<{ outcome: 'deleted' | 'absent' | 'unauthorized' | 'forbidden' }>;
+  deliveriesOf(input: { credential: Credential; id: RequestId }): Promise<Delivery[] | null>;
+  /** Null when the request cannot be watched; `read` then says why. */
+  watch(input: { credential: Credential; id: RequestId }): Promise<Watch | null>;
+}
+
+export interface Submitted extends Snapshot {
+  readonly replayed: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Named = { readonly credential: Credential; readonly id: RequestId };
+
+export interface RequestService {
+  submit(submission: Submission): Promise<Submitted>;
+  get(input: Named): Promise<Snapshot>;
+  /** Waits until `until` holds or the time is over, and answers with what is true then. */
+  wait(input: Named & { ms: number; until: (state: RequestState) => boolean }): Promise<Snapshot>;
+  /** Null when the request has left the foreman: nothing will change any more. */
+  watch(input: Named): Promise<Watch | null>;
+  cancel(input: Named): Promise<Snapshot>;
+  remove(input: Named): Promise<void>;
+  retry(
+    input: Named & Pick<RequestSpec, 'idempotencyKey' | 'origin' | 'correlationId' | 'traceparent'>,
+  ): Promise<Submitted>;
+  list(query: PageQuery): Promise<PageRow[]>;
+  count(query: PageQuery): Promise<number>;
+  deliveries(input: Named): Promise<Delivery[]>;
+}
+
+export function createRequestService(deps: {
+  readonly foreman: (userId: Credential['userId']) => RequestForeman;
+  readonly store: RequestStore;
+  readonly finishedDeliveries: (input: Named) => Promise<Delivery[]>;
+  readonly now: () => number;
+}): RequestService {
+  const archived = async ({ credential, id }: Named): Promise<RequestState> => {
+    const { userId } = credential;
+    const state = await fromIndex(deps.store.getOne({ userId, id }), 'This request');
+    if (state === null || state === 'deleted') throw requestNotFound(id);
+    return state;
+  };
+
+  const snapshotFrom = async (input: Named, answer: ReadAnswer): Promise<Snapshot> => {
+    switch (answer.outcome) {
+      case 'found':
+        return answer;
+      case 'absent':
+        return { state: await archived(input), position: null };
+      case 'deleted':
+        throw requestNotFound(input.id);
+      default:
+        throw denied(answer.outcome);
+    }
+  };
+
+  const get = async (input: Named) =>
+    snapshotFrom(input, await deps.foreman(input.credential.userId).read(input));
+
+  const submit = async (submission: Submission): Promise<Submitted> => {
+    const { credential } = submission;
+    const answer = await deps.foreman(credential.userId).submit(submission);
+    switch (answer.outcome) {
+      case 'accepted':
+        return { ...answer, replayed: false };
+      case 'replayed':
+        return { ...answer, replayed: true, headers: {} };
+      case 'replayed_archived': {
+        const state = await archived({ credential, id: answer.requestId });
+        return { state, position: null, replayed: true, headers: {} };
+      }
+      case 'deleted':
+        throw replayOfDeleted();
+      case 'mismatch':
+        throw idempotencyMismatch();
+      case 'refused':
+        throw refusalFault(answer.refusal, answer.headers);
+      default:
+        throw denied(answer.outcome, 'requests:write');
+    }
+  };
+
+  return {
+    submit,
+    get,
+
+    async wait(input) {
+      const until = deps.now() + input.ms;
+      const watch = await deps.foreman(input.credential.userId).watch(input);
+      if (!watch) return get(input);
+      try {
+        let latest = await watch.next(input.ms);
+        while (latest !== null && latest !== 'timeout') {
+          if (input.until(latest.state) || isTerminal(latest.state)) return latest;
+          latest = await watch.next(Math.max(0, until - deps.now()));
+        }
+      } finally {
+        watch.close();
+      }
+      return get(input);
+    },
+
+    async watch(input) {
+      const watch = await deps.foreman(input.credential.userId).watch(input);
+      if (!watch) await get(input);
+      return watch;
+    },
+
+    async cancel(input) {
+      const answer = await deps.foreman(input.credential.userId).cancel(input);
+      if (answer.outcome === 'forbidden') throw forbidden('requests:write');
+      return snapshotFrom(input, answer);
+    },
+
+    async remove(input) {
+      const foreman = deps.foreman(input.credential.userId);
+      let answer = await foreman.remove({ ...input, archived: null });
+      if (answer.outcome === 'absent') {
+        const { version } = await archived(input);
+        answer = await foreman.remove({ ...input, archived: { version } });
+      }
+      if (answer.outcome !== 'deleted') throw denied(answer.outcome, 'requests:write');
+    },
+
+    async retry({ credential, id, ...context }) {
+      const { state } = await get({ credential, id });
+      if (!isTerminal(state)) throw notFinished(id);
+      const now = deps.now();
+      const spec: RequestSpec = {
+        ...specOf(state),
+        ...context,
+        id: newId('req', now),
+        retryOf: id,
+        createdAt: now,
+        deadlineAt: now + (state.deadlineAt - state.createdAt),
+      };
+      const fingerprint = await fingerprintOf({ retry_of: id });
+      // What it may cost is checked again for each attempt.
+      return submit({ credential, spec, warnings: [], floorMicros: 0, fingerprint });
+    },
+
+    list: (query) => fromIndex(deps.store.getPage(query), 'The list of requests'),
+    count: (query) => fromIndex(deps.store.getCount(query), 'The list of requests'),
+
+    async deliveries(input) {
+      await get(input);
+      const pending = await deps.foreman(input.credential.userId).deliveriesOf(input);
+      const finished = await fromIndex(deps.finishedDeliveries(input), 'The delivery log');
+      const known = new Set(finished.map((delivery) => delivery.id));
+      return [...finished, ...(pending ?? []).filter((delivery) => !known.has(delivery.id))];
+    },
+  };
+}
+
+/** Everything that was asked, nothing of what became of it. */
+function specOf(state: RequestState): RequestSpec {
+  const { id, userId, kind, model, input, units, metadata, priority } = state;
+  const { maxAttempts, maxCostMicros, retryUnknown, webhook, retryOf, idempotencyKey } = state;
+  const { createdAt, deadlineAt, origin, correlationId, traceparent } = state;
+  return {
+    id,
+    userId,
+    kind,
+    model,
+    input,
+    units,
+    metadata,
+    priority,
+    maxAttempts,
+    maxCostMicros,
+    retryUnknown,
+    webhook,
+    retryOf,
+    idempotencyKey,
+    createdAt,
+    deadlineAt,
+    origin,
+    correlationId,
+    traceparent,
+  };
+}
+
+async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {
+  try {
+    return await query;
+  } catch {
+    throw unavailable(what);
+  }
+}
+
+function denied(outcome: string, scope = 'requests:read'): AppError {
+  return outcome === 'forbidden' ? forbidden(scope) : unauthorized();
+}
+
+function refusalFault(refusal: Refusal, headers: Readonly<Record<string, string>>): AppError {
+  return new AppError(refusal.code, refusal.message, {
+    headers,
+    ...(refusal.retryAfterMs === null ? {} : { retryAfterMs: refusal.retryAfterMs }),
+    extensions: { limit: refusal.limit, allowed: refusal.allowed, used: refusal.used },
+  });
+}

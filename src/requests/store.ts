@@ -1,0 +1,166 @@
+/** D1's view of requests: the index for lists and history. Every query is one tenant's. */
+import type { RequestId, UserId } from '../platform/ids';
+import { costMicros } from './lifecycle';
+import type { RequestState, RequestStatus, Tombstone } from './types';
+import { isTerminal } from './types';
+
+export const sortColumns = {
+  created_at: 'created_at',
+  updated_at: 'updated_at',
+  cost_usd: 'cost_micros',
+} as const;
+export type SortBy = keyof typeof sortColumns;
+
+export interface PageQuery {
+  readonly userId: UserId;
+  readonly limit: number;
+  readonly sortBy: SortBy;
+  readonly direction: 'asc' | 'desc';
+  /** The sort value and id of the last row of the page before. */
+  readonly after: { readonly value: number; readonly id: string } | null;
+  readonly status: RequestStatus | null;
+  readonly model: string | null;
+  readonly createdAfter: number | null;
+  readonly createdBefore: number | null;
+  readonly metadata: readonly { readonly key: string; readonly value: string }[];
+}
+
+export interface PageRow {
+  readonly state: RequestState;
+  readonly sortValue: number;
+}
+
+export interface RequestStore {
+  getOne(input: { userId: UserId; id: RequestId }): Promise<RequestState | 'deleted' | null>;
+  getPage(query: PageQuery): Promise<PageRow[]>;
+  getCount(query: PageQuery): Promise<number>;
+  /** What D1 shows as live although its deadline was before `before`. */
+  getLate(input: { before: number; limit: number }): Promise<{ userId: UserId; id: RequestId }[]>;
+  /** @returns how many tombstones were forgotten. */
+  deleteTombstones(input: { before: number; limit: number }): Promise<number>;
+}
+
+export function createRequestStore(db: D1Database): RequestStore {
+  return {
+    async getOne({ userId, id }) {
+      const row = await db
+        .prepare('SELECT status, state FROM requests WHERE id = ? AND user_id = ?')
+        .bind(id, userId)
+        .first<{ status: string; state: string }>();
+      if (!row) return null;
+      return row.status === 'deleted' ? 'deleted' : parseState(row.state);
+    },
+
+    async getPage(query) {
+      const column = sortColumns[query.sortBy];
+      const { where, values } = conditions(query);
+      const compare = query.direction === 'asc' ? '>' : '<';
+      if (query.after) {
+        where.push(`(${column}, id) ${compare} (?, ?)`);
+        values.push(query.after.value, query.after.id);
+      }
+      const order = query.direction === 'asc' ? 'ASC' : 'DESC';
+      const { results } = await db
+        .prepare(
+          `SELECT state, ${column} AS sort_value FROM requests WHERE ${where.join(' AND ')}
+           ORDER BY ${column} ${order}, id ${order} LIMIT ?`,
+        )
+        .bind(...values, query.limit)
+        .all<{ state: string; sort_value: number }>();
+      return results.map((row) => ({ state: parseState(row.state), sortValue: row.sort_value }));
+    },
+
+    async getCount(query) {
+      const { where, values } = conditions(query);
+      const row = await db
+        .prepare(`SELECT count(*) AS total FROM requests WHERE ${where.join(' AND ')}`)
+        .bind(...values)
+        .first<{ total: number }>();
+      return row?.total ?? 0;
+    },
+
+    async getLate({ before, limit }) {
+      const { results } = await db
+        .prepare(
+          `SELECT user_id, id FROM requests
+           WHERE status IN ('queued', 'running') AND deadline_at < ? ORDER BY deadline_at LIMIT ?`,
+        )
+        .bind(before, limit)
+        .all<{ user_id: UserId; id: RequestId }>();
+      return results.map((row) => ({ userId: row.user_id, id: row.id }));
+    },
+
+    async deleteTombstones({ before, limit }) {
+      const { meta } = await db
+        .prepare(
+          `DELETE FROM requests WHERE id IN
+           (SELECT id FROM requests WHERE status = 'deleted' AND updated_at < ? LIMIT ?)`,
+        )
+        .bind(before, limit)
+        .run();
+      return meta.changes;
+    },
+  };
+}
+
+/** Newest version wins, so a statement may run twice and in any order. */
+export function upsertStatement(
+  db: D1Database,
+  state: RequestState | Tombstone,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO requests (id, user_id, kind, status, model, created_at, updated_at,
+         deadline_at, cost_micros, version, metadata, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at,
+         cost_micros = excluded.cost_micros, version = excluded.version,
+         metadata = excluded.metadata, state = excluded.state
+       WHERE excluded.version > requests.version`,
+    )
+    .bind(...columnsOf(state));
+}
+
+function columnsOf(state: RequestState | Tombstone): (string | number)[] {
+  const { id, userId, version } = state;
+  if (state.status === 'deleted') {
+    const { deletedAt } = state;
+    return [id, userId, '', 'deleted', '', deletedAt, deletedAt, deletedAt, 0, version, '{}', '{}'];
+  }
+  return [
+    id,
+    userId,
+    state.kind,
+    state.status,
+    state.model,
+    state.createdAt,
+    isTerminal(state) ? state.completedAt : (state.events.at(-1)?.at ?? state.createdAt),
+    state.deadlineAt,
+    costMicros(state),
+    version,
+    JSON.stringify(state.metadata),
+    JSON.stringify(state),
+  ];
+}
+
+function conditions(query: PageQuery): { where: string[]; values: (string | number)[] } {
+  const where = ['user_id = ?', "status <> 'deleted'"];
+  const values: (string | number)[] = [query.userId];
+  const add = (sql: string, value: string | number | null) => {
+    if (value === null) return;
+    where.push(sql);
+    values.push(value);
+  };
+  add('status = ?', query.status);
+  add('model = ?', query.model);
+  add('created_at > ?', query.createdAfter);
+  add('created_at < ?', query.createdBefore);
+  for (const { key, value } of query.metadata) {
+    where.push('(SELECT value FROM json_each(metadata) WHERE key = ?) = ?');
+    values.push(key, value);
+  }
+  return { where, values };
+}
+
+/** Written by `upsertStatement` only. */
+const parseState = (text: string) => JSON.parse(text) as RequestState;

@@ -1,0 +1,244 @@
+/**
+ * The request as the lifecycle knows it: one accepted job with attempts, whatever the job is. What
+ * was asked for (`input`) and what came out (`output`) are opaque here; `kind` says who reads them.
+ */
+import { z } from 'zod';
+import type { Id, RequestId, UserId } from '../platform/ids';
+import type { JsonObject } from '../platform/json';
+
+export type { RequestId, UserId };
+
+export const requestKinds = ['generation'] as const;
+export type RequestKind = (typeof requestKinds)[number];
+
+export const requestStatuses = [
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'canceled',
+  'expired',
+] as const;
+export type RequestStatus = (typeof requestStatuses)[number];
+export type TerminalStatus = Exclude<RequestStatus, 'queued' | 'running'>;
+
+export const priorities = ['low', 'normal', 'high'] as const;
+export type Priority = (typeof priorities)[number];
+
+/** What ended an attempt. DESIGN "Attempts, retry, fallback" says what follows from each. */
+export const outcomes = [
+  'succeeded',
+  'refused',
+  'rejected',
+  'throttled',
+  'not_sent',
+  'failed',
+  'unknown',
+] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export const requestErrorCodes = [
+  'content_refused',
+  'provider_failed',
+  'no_target_available',
+  'budget_exceeded',
+  'deadline_exceeded',
+  'dead_lettered',
+  'invalid_output',
+  'canceled',
+] as const;
+export type RequestErrorCode = (typeof requestErrorCodes)[number];
+
+/** Why a request ended without output. `details.retryable` says whether `/retry` may help. */
+export interface RequestError {
+  readonly code: RequestErrorCode;
+  readonly message: string;
+  readonly details: JsonObject;
+}
+
+/** Why one attempt ended without output; `message` is the provider's reason, redacted. */
+export interface AttemptError {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: JsonObject;
+}
+
+interface AttemptBase {
+  readonly number: number;
+  readonly provider: string;
+  readonly model: string;
+  /** Why this target: `first choice`, `fallback after …`, `retry after …`. */
+  readonly reason: string;
+  readonly startedAt: number;
+  /** Held back from the budget while the call runs. */
+  readonly reservedMicros: number;
+  /** A lost call to this target costs nothing, so it may be repeated freely. */
+  readonly repeatable: boolean;
+}
+
+export interface RunningAttempt extends AttemptBase {
+  readonly token: string;
+}
+
+export interface EndedAttempt extends AttemptBase {
+  readonly completedAt: number;
+  readonly outcome: Outcome;
+  readonly costMicros: number;
+  /** The provider may have charged for a call that brought nothing. `costMicros` counts it. */
+  readonly possiblyBilled: boolean;
+  readonly providerRequestId: string | null;
+  readonly retryAfterMs: number | null;
+  readonly error: AttemptError | null;
+}
+
+export interface RequestEvent {
+  readonly type: `request.${RequestStatus}`;
+  readonly version: number;
+  readonly at: number;
+}
+
+export interface WebhookTarget {
+  readonly url: string;
+  readonly events: readonly string[];
+}
+
+/** What the client asked for and where it came from: fixed at admission. */
+export interface RequestSpec {
+  readonly id: RequestId;
+  readonly userId: UserId;
+  readonly kind: RequestKind;
+  readonly model: string;
+  readonly input: JsonObject;
+  /** What the request counts as against the daily limit; images for a generation. */
+  readonly units: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly priority: Priority;
+  readonly maxAttempts: number;
+  readonly maxCostMicros: number | null;
+  readonly retryUnknown: boolean;
+  readonly webhook: WebhookTarget | null;
+  readonly retryOf: RequestId | null;
+  readonly idempotencyKey: string | null;
+  readonly createdAt: number;
+  readonly deadlineAt: number;
+  /** Scheme and host that links in answers and webhooks start with. */
+  readonly origin: string;
+  readonly correlationId: string;
+  readonly traceparent: string | null;
+}
+
+interface StateBase extends RequestSpec {
+  readonly version: number;
+  readonly events: readonly RequestEvent[];
+  readonly attempts: readonly EndedAttempt[];
+  readonly warnings: readonly string[];
+  readonly startedAt: number | null;
+  /** Number of the last wake-up sent for this request; a message with another one is stale. */
+  readonly release: number;
+}
+
+/** Waiting for a slot, sent to the queue, or waiting for a time. Only the first two want a slot. */
+export type Wait =
+  | { readonly for: 'slot' }
+  | { readonly for: 'claim'; readonly sentAt: number; readonly sends: number }
+  | {
+      readonly for: 'time';
+      readonly until: number;
+      readonly reason: 'backoff' | 'throttled' | 'breaker_open';
+    };
+
+export interface Queued extends StateBase {
+  readonly status: 'queued';
+  readonly wait: Wait;
+}
+
+export interface Running extends StateBase {
+  readonly status: 'running';
+  readonly startedAt: number;
+  readonly current: RunningAttempt;
+}
+
+export interface Succeeded extends StateBase {
+  readonly status: 'succeeded';
+  readonly completedAt: number;
+  readonly output: JsonObject;
+}
+
+export interface Unsuccessful extends StateBase {
+  readonly status: 'failed' | 'canceled' | 'expired';
+  readonly completedAt: number;
+  readonly error: RequestError;
+}
+
+export type Finished = Succeeded | Unsuccessful;
+export type RequestState = Queued | Running | Finished;
+
+/** What is left of a deleted request: enough to keep late news from bringing it back. */
+export interface Tombstone {
+  readonly id: RequestId;
+  readonly userId: UserId;
+  readonly status: 'deleted';
+  readonly version: number;
+  readonly deletedAt: number;
+  /** Whether its stored objects are known to be gone. */
+  readonly purged: boolean;
+}
+
+/** What the plan says when an attempt is wanted. Pure data, decided inside the transaction. */
+export type Decision =
+  | { readonly next: 'attempt'; readonly target: ChosenTarget }
+  | {
+      readonly next: 'wait';
+      readonly until: number;
+      readonly reason: 'backoff' | 'throttled' | 'breaker_open';
+    }
+  | { readonly next: 'end'; readonly error: RequestError };
+
+export interface ChosenTarget {
+  readonly provider: string;
+  readonly model: string;
+  readonly reason: string;
+  readonly priceMicros: number;
+  readonly repeatable: boolean;
+}
+
+/** What a consumer reports of a finished call. */
+export type AttemptResult =
+  | {
+      readonly outcome: 'succeeded';
+      readonly output: JsonObject;
+      readonly costMicros: number;
+      readonly providerRequestId: string | null;
+      readonly warnings: readonly string[];
+    }
+  | {
+      readonly outcome: Exclude<Outcome, 'succeeded'>;
+      readonly error: AttemptError;
+      readonly retryAfterMs: number | null;
+      readonly providerRequestId: string | null;
+      /** Whether the provider may charge for it nevertheless. */
+      readonly possiblyBilled: boolean;
+    };
+
+export type RunMessage = z.output<typeof runMessageSchema>;
+/** Wake-up for one release of one request; holds ids only. */
+export const runMessageSchema = z.object({
+  type: z.literal('generation.run'),
+  v: z.literal(1),
+  user: z.custom<Id<'usr'>>((value) => typeof value === 'string' && value.startsWith('usr_')),
+  request: z.custom<RequestId>((value) => typeof value === 'string' && value.startsWith('req_')),
+  release: z.int().positive(),
+  correlation_id: z.string(),
+});
+
+export type ProjectionMessage = z.output<typeof projectionMessageSchema>;
+/** Tells the projector that a foreman holds news for D1. */
+export const projectionMessageSchema = z.object({
+  type: z.literal('projection.wake'),
+  v: z.literal(1),
+  user: z.custom<Id<'usr'>>((value) => typeof value === 'string' && value.startsWith('usr_')),
+});
+
+export function isTerminal(state: RequestState): state is Finished {
+  return state.status !== 'queued' && state.status !== 'running';
+}

@@ -1,0 +1,162 @@
+/** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
+import { createAuthenticate } from './accounts/authenticate';
+import { createAccountService } from './accounts/service';
+import { accountStatements, createAccountStore } from './accounts/store';
+import { createPresenter } from './foreman/kinds';
+import type { News } from './foreman/news';
+import { foremanFor, stubOf } from './foreman/stub';
+import { watchRequest } from './foreman/watch';
+import { createCatalog } from './generation/catalog';
+import { createInputStore, createReadImage } from './generation/inputs';
+import { imagesOf } from './generation/present';
+import { createProviders } from './generation/providers/registry';
+import { createGenerationService } from './generation/service';
+import { objectKeyOf, placeOf } from './images/keys';
+import { createImageService } from './images/service';
+import { createImageStore, deleteImageStatements, imageStatements } from './images/store';
+import { parseSettings } from './platform/config';
+import { checkUntrustedUrl, createFetchUntrusted } from './platform/fetch-untrusted';
+import type { UserId } from './platform/ids';
+import { consoleLogger } from './platform/log';
+import { createRequestService, type RequestForeman } from './requests/service';
+import { createRequestStore, upsertStatement } from './requests/store';
+import { watchSocket } from './requests/watcher';
+import { deleteDeliveryStatement, deliveryStatements, getFinishedOf } from './webhooks/store';
+
+export type Services = ReturnType<typeof createServices>;
+
+/** @throws Error naming every faulty setting. */
+export function createServices(env: Env) {
+  const settings = parseSettings(env);
+  const now = () => Date.now();
+  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const log = consoleLogger;
+  const catalog = createCatalog(settings);
+  const present = createPresenter(settings);
+  const foreman = (userId: UserId) => foremanFor(env, userId);
+  const watch: RequestForeman['watch'] = async (input) => {
+    const stub = stubOf(env, input.credential.userId);
+    const answer = await stub.fetch(watchRequest(input));
+    return answer.webSocket ? watchSocket(answer.webSocket) : null;
+  };
+
+  const ownHosts = settings.publicOrigin ? [new URL(settings.publicOrigin).hostname] : [];
+  const urlPolicy = { allowLocal: settings.allowLocalUrls, ownHosts };
+  const fetchUntrusted = createFetchUntrusted({
+    fetch: (input, init) => fetch(input, init),
+    ...urlPolicy,
+  });
+
+  const authenticate = createAuthenticate({
+    keySigningSecret: settings.keySigningSecret,
+    adminToken: settings.adminToken,
+    authorize: (credential) => foreman(credential.userId).authorize(credential),
+    now,
+  });
+  const accounts = createAccountService({
+    foreman,
+    store: createAccountStore(env.DB),
+    now,
+    keySigningSecret: settings.keySigningSecret,
+  });
+  const imageStore = createImageStore({ bucket: env.IMAGES, db: env.DB });
+  const images = createImageService({ store: imageStore, sleep, log });
+  const inputs = createInputStore({
+    bucket: env.IMAGES,
+    read: createReadImage(env.IMAGES, (id) => {
+      const place = placeOf(id);
+      return place && objectKeyOf(place);
+    }),
+    fetchUrl: (input) => fetchImage(fetchUntrusted, input),
+  });
+  const requestStore = createRequestStore(env.DB);
+  const requests = createRequestService({
+    foreman: (userId) => ({ ...foreman(userId), watch }),
+    store: requestStore,
+    finishedDeliveries: (input) => getFinishedOf(env.DB, input),
+    now,
+  });
+  const generation = createGenerationService({
+    catalog,
+    requests,
+    inputs,
+    urlFault: (url) => {
+      const checked = checkUntrustedUrl(url, urlPolicy);
+      return checked.ok ? null : checked.reason;
+    },
+    now,
+  });
+
+  return {
+    settings,
+    env,
+    now,
+    log,
+    catalog,
+    present,
+    foreman,
+    authenticate,
+    accounts,
+    images,
+    requestStore,
+    requests,
+    generation,
+    /** Calls that go on after their queue handler has returned. */
+    detached: { count: 0 },
+    generationConsumer: {
+      catalog,
+      provider: createProviders(settings, { sleep }),
+      inputs,
+      images,
+      providerTimeoutMs: settings.providerTimeoutMs,
+      imageRetentionMs: settings.imageRetentionMs,
+      foreman,
+      now,
+      sleep,
+      log,
+    },
+    webhookConsumer: { foreman, fetchUntrusted, now, sleep, log },
+    projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
+    deadLetters: { db: env.DB, foreman, now, log },
+  };
+}
+
+/** One atomic batch: a request never shows in D1 without its images, nor they without it. */
+async function writeNews(db: D1Database, news: News): Promise<void> {
+  const statements = [
+    ...(news.account ? accountStatements(db, news.account) : []),
+    ...news.requests.flatMap((state) => [
+      upsertStatement(db, state),
+      ...(state.status === 'deleted'
+        ? [
+            ...deleteImageStatements(db, { userId: state.userId, requestId: state.id }),
+            deleteDeliveryStatement(db, { userId: state.userId, requestId: state.id }),
+          ]
+        : imageStatements(db, {
+            userId: state.userId,
+            requestId: state.id,
+            images: imagesOf(state),
+          })),
+    ]),
+    ...deliveryStatements(db, news.deliveries),
+  ];
+  if (statements.length > 0) await db.batch(statements);
+}
+
+async function fetchImage(
+  fetchUntrusted: ReturnType<typeof createFetchUntrusted>,
+  input: { url: string; timeoutMs: number; maxBytes: number },
+) {
+  const { url, timeoutMs, maxBytes } = input;
+  const answer = await fetchUntrusted(url, {
+    method: 'GET',
+    timeoutMs,
+    maxBytes,
+    onOverflow: 'refuse',
+  });
+  const refuse = (reason: string) => ({ ok: false as const, reason });
+  if (answer.outcome === 'refused') return refuse(answer.reason);
+  if (answer.outcome === 'failed') return refuse(`The input image: ${answer.message}`);
+  if (answer.status !== 200) return refuse(`The input image answered ${answer.status}.`);
+  return { ok: true as const, bytes: answer.body };
+}

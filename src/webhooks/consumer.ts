@@ -1,0 +1,114 @@
+/**
+ * The consumer of the webhooks queue: claims a delivery, posts it once, settles what happened. When
+ * to try again is the foreman's business.
+ */
+import type { FetchUntrusted, UntrustedResponse } from '../platform/fetch-untrusted';
+import type { DeliveryId, UserId } from '../platform/ids';
+import type { Logger } from '../platform/log';
+import { done, retryAfter, type Verdict } from '../platform/queue';
+import { retryAfterMs } from '../platform/retry-after';
+import { DELIVERY_TIMEOUT_MS } from './delivery';
+import { signWebhook } from './signature';
+import type { DeliverMessage, DeliveryClaim, DeliveryJob, DeliveryResult } from './types';
+
+const CLAIM_RETRY_SECONDS = 5;
+/** What of the answer is kept in the delivery log. */
+const RESPONSE_BYTES = 1_024;
+const SETTLE_DELAYS_MS = [100, 1_000, 5_000];
+
+export interface WebhookConsumerDeps {
+  readonly foreman: (userId: UserId) => {
+    claimDelivery(input: { delivery: DeliveryId }): Promise<DeliveryClaim>;
+    settleDelivery(input: {
+      delivery: DeliveryId;
+      token: string;
+      result: DeliveryResult;
+    }): Promise<unknown>;
+  };
+  readonly fetchUntrusted: FetchUntrusted;
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly log: Logger;
+}
+
+/** The claim is awaited by the queue's handler; the POST that follows may outlive it. */
+export async function claimWebhook(
+  message: DeliverMessage,
+  deps: WebhookConsumerDeps,
+): Promise<{ verdict: Verdict; run: (() => Promise<void>) | null }> {
+  const { user: user_id, delivery, correlation_id } = message;
+  let claimed: DeliveryClaim;
+  try {
+    claimed = await deps.foreman(message.user).claimDelivery({ delivery });
+  } catch (error) {
+    deps.log.warn('webhook.claim_failed', {
+      user_id,
+      delivery_id: delivery,
+      correlation_id,
+      error,
+    });
+    return { verdict: retryAfter(CLAIM_RETRY_SECONDS), run: null };
+  }
+  if (claimed.verdict !== 'deliver') return { verdict: done, run: null };
+  const { job } = claimed;
+  return { verdict: done, run: () => deliver(job, deps) };
+}
+
+async function deliver(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<void> {
+  const result = resultOf(await post(job, deps), deps.now());
+  deps.log.info('webhook.attempted', {
+    correlation_id: job.correlationId,
+    delivery_id: job.id,
+    request_id: job.requestId,
+    attempt: job.attempt,
+    duration_ms: result.durationMs,
+    ...(result.status === null ? { outcome: 'no_answer' } : { status: result.status }),
+  });
+  for (const delay of [...SETTLE_DELAYS_MS, null]) {
+    try {
+      const { id: delivery, token } = job;
+      await deps.foreman(job.userId).settleDelivery({ delivery, token, result });
+      return;
+    } catch (error) {
+      deps.log.warn('webhook.settle_failed', { delivery_id: job.id, error });
+      if (delay !== null) await deps.sleep(delay);
+    }
+  }
+}
+
+function post(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<UntrustedResponse> {
+  const timestampSeconds = Math.floor(deps.now() / 1000);
+  const { id, body, secrets, url } = job;
+  return deps.fetchUntrusted(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'Foreman-Webhooks/1',
+      'webhook-id': id,
+      'webhook-timestamp': String(timestampSeconds),
+      'webhook-signature': signWebhook({ id, timestampSeconds, body, secrets }),
+      'x-correlation-id': job.correlationId,
+      ...(job.traceparent === null ? {} : { traceparent: job.traceparent }),
+    },
+    body,
+    timeoutMs: DELIVERY_TIMEOUT_MS,
+    maxBytes: RESPONSE_BYTES,
+    onOverflow: 'truncate',
+  });
+}
+
+function resultOf(answer: UntrustedResponse, now: number): DeliveryResult {
+  switch (answer.outcome) {
+    case 'answered':
+      return {
+        status: answer.status,
+        durationMs: answer.durationMs,
+        response: new TextDecoder().decode(answer.body),
+        retryAfterMs: retryAfterMs(answer.headers, now),
+      };
+    case 'refused':
+      return { status: null, durationMs: 0, error: answer.reason };
+    case 'failed':
+      return { status: null, durationMs: answer.durationMs, error: answer.message };
+  }
+}

@@ -1,0 +1,82 @@
+/** D1's log of finished deliveries. */
+import type { Credential } from '../accounts/types';
+import type { RequestId } from '../platform/ids';
+import type { Delivery, DeliveryAttempt, FinishedDelivery } from './types';
+
+interface Row {
+  id: Delivery['id'];
+  user_id: Delivery['userId'];
+  request_id: RequestId;
+  type: string;
+  url: string;
+  status: FinishedDelivery['status'];
+  attempts: string;
+  body: string;
+  created_at: number;
+  finished_at: number;
+}
+
+export function deliveryStatements(
+  db: D1Database,
+  deliveries: readonly FinishedDelivery[],
+): D1PreparedStatement[] {
+  return deliveries.map((delivery) =>
+    db
+      .prepare(
+        `INSERT INTO webhook_deliveries (id, user_id, request_id, type, url, status, attempts, body,
+           created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      )
+      .bind(
+        delivery.id,
+        delivery.userId,
+        delivery.requestId,
+        delivery.type,
+        delivery.url,
+        delivery.status,
+        JSON.stringify(delivery.attempts),
+        delivery.body,
+        delivery.createdAt,
+        delivery.finishedAt,
+      ),
+  );
+}
+
+export function deleteDeliveryStatement(
+  db: D1Database,
+  input: { userId: string; requestId: RequestId },
+): D1PreparedStatement {
+  return db
+    .prepare('DELETE FROM webhook_deliveries WHERE user_id = ? AND request_id = ?')
+    .bind(input.userId, input.requestId);
+}
+
+export async function getFinishedOf(
+  db: D1Database,
+  input: { credential: Pick<Credential, 'userId'>; id: RequestId },
+): Promise<Delivery[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT * FROM webhook_deliveries WHERE user_id = ? AND request_id = ? ORDER BY created_at`,
+    )
+    .bind(input.credential.userId, input.id)
+    .all<Row>();
+  return results.map(fromRow);
+}
+
+/** Written by `deliveryStatements` only. */
+function fromRow(row: Row): FinishedDelivery {
+  return {
+    id: row.id,
+    userId: row.user_id,
+    requestId: row.request_id,
+    type: row.type,
+    url: row.url,
+    status: row.status,
+    attempts: JSON.parse(row.attempts) as DeliveryAttempt[],
+    body: row.body,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+    correlationId: '',
+    traceparent: null,
+  };
+}

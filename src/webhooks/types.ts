@@ -1,0 +1,83 @@
+/** One event on its way to one endpoint. */
+import { z } from 'zod';
+import type { DeliveryId, RequestId, UserId } from '../platform/ids';
+
+export interface DeliveryAttempt {
+  readonly at: number;
+  /** HTTP status; null when no answer came. */
+  readonly status: number | null;
+  readonly durationMs: number;
+  /** The first 1 kB of the answer's body; null when no answer came. */
+  readonly response: string | null;
+  /** Why no answer came; null when one did. */
+  readonly error: string | null;
+}
+
+interface DeliveryBase {
+  readonly id: DeliveryId;
+  readonly userId: UserId;
+  readonly requestId: RequestId;
+  /** The event's type, e.g. `request.succeeded`. */
+  readonly type: string;
+  readonly url: string;
+  /** Fixed when the event happened: one delivery id never carries two bodies. */
+  readonly body: string;
+  readonly createdAt: number;
+  readonly correlationId: string;
+  readonly traceparent: string | null;
+  readonly attempts: readonly DeliveryAttempt[];
+}
+
+export interface PendingDelivery extends DeliveryBase {
+  readonly status: 'pending';
+  readonly nextAttemptAt: number;
+  /** Wake-ups sent since the last attempt. */
+  readonly sends: number;
+  readonly sentAt: number;
+  readonly lease: { readonly token: string; readonly until: number; readonly at: number } | null;
+}
+
+export interface FinishedDelivery extends DeliveryBase {
+  readonly status: 'delivered' | 'failed';
+  readonly finishedAt: number;
+}
+
+export type Delivery = PendingDelivery | FinishedDelivery;
+
+/** What a consumer reports of one POST. */
+export type DeliveryResult =
+  | {
+      readonly status: number;
+      readonly durationMs: number;
+      readonly response: string;
+      readonly retryAfterMs: number | null;
+    }
+  | { readonly status: null; readonly durationMs: number; readonly error: string };
+
+export type DeliverMessage = z.output<typeof deliverMessageSchema>;
+export const deliverMessageSchema = z.object({
+  type: z.literal('webhook.deliver'),
+  v: z.literal(1),
+  user: z.custom<UserId>((value) => typeof value === 'string' && value.startsWith('usr_')),
+  delivery: z.custom<DeliveryId>((value) => typeof value === 'string' && value.startsWith('dlv_')),
+  correlation_id: z.string(),
+});
+
+/** What a claimed delivery needs to be sent. */
+export interface DeliveryJob {
+  readonly id: DeliveryId;
+  readonly userId: UserId;
+  readonly requestId: RequestId;
+  readonly url: string;
+  readonly body: string;
+  /** Signing secrets, newest first. */
+  readonly secrets: readonly string[];
+  readonly token: string;
+  readonly attempt: number;
+  readonly correlationId: string;
+  readonly traceparent: string | null;
+}
+
+export type DeliveryClaim =
+  | { readonly verdict: 'deliver'; readonly job: DeliveryJob }
+  | { readonly verdict: 'stale' | 'busy' };

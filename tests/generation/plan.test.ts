@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import type { Candidate } from '../../src/generation/candidates';
+import { type PlanInput, plan } from '../../src/generation/plan';
+import type { EndedAttempt, Outcome } from '../../src/requests/types';
+import { NOW } from '../support/states';
+
+const candidate = (name: string, overrides: Partial<Candidate> = {}): Candidate => ({
+  target: {
+    provider: 'openai',
+    model: name,
+    priceMicros: 40_000,
+    repeatable: false,
+    limits: { sizes: null, maxImages: 8, formats: ['png'], inputImage: false, mask: false },
+  },
+  priceMicros: 40_000,
+  passedOver: null,
+  ...overrides,
+});
+
+const attempt = (
+  model: string,
+  outcome: Outcome,
+  overrides: Partial<EndedAttempt> = {},
+): EndedAttempt => ({
+  number: 1,
+  provider: 'openai',
+  model,
+  reason: 'first choice',
+  startedAt: NOW - 100,
+  completedAt: NOW,
+  reservedMicros: 40_000,
+  repeatable: false,
+  outcome,
+  costMicros: 0,
+  possiblyBilled: false,
+  providerRequestId: null,
+  retryAfterMs: null,
+  error: { code: 'server_error', message: 'it broke' },
+  ...overrides,
+});
+
+const ask = (overrides: Partial<PlanInput>) =>
+  plan({
+    candidates: [candidate('a'), candidate('b')],
+    attempts: [],
+    moment: 'attempt_ended',
+    maxAttempts: 4,
+    maxCostMicros: null,
+    budgetLeftMicros: null,
+    retryUnknown: true,
+    now: NOW,
+    random: 0.5,
+    ...overrides,
+  });
+
+const sole = [candidate('a')];
+const chosen = (model: string) => ({ next: 'attempt', target: { model } });
+const ended = (code: string) => ({ next: 'end', error: { code } });
+
+describe('the first attempt', () => {
+  it('goes to the first target', () => {
+    expect(ask({ moment: 'slot_given' })).toMatchObject({
+      next: 'attempt',
+      target: { model: 'a', reason: 'first choice', priceMicros: 40_000 },
+    });
+  });
+
+  it('passes over a target that cannot serve, and says why', () => {
+    const candidates = [candidate('a', { passedOver: 'no key' }), candidate('b')];
+    expect(ask({ candidates, moment: 'slot_given' })).toMatchObject({
+      target: { model: 'b', reason: 'first choice; openai/a passed over: no key' },
+    });
+  });
+
+  it('ends when no target can serve', () => {
+    const candidates = [candidate('a', { passedOver: 'no key' })];
+    expect(ask({ candidates })).toMatchObject(ended('no_target_available'));
+  });
+});
+
+describe('after each outcome', () => {
+  it.each<[Outcome, object]>([
+    ['rejected', chosen('b')],
+    ['throttled', chosen('b')],
+    ['not_sent', chosen('b')],
+    ['failed', chosen('b')],
+    ['unknown', chosen('b')],
+    ['refused', ended('content_refused')],
+  ])('%s with a second target', (outcome, expected) => {
+    expect(ask({ attempts: [attempt('a', outcome)] })).toMatchObject(expected);
+  });
+
+  it.each<[Outcome, object]>([
+    ['rejected', ended('provider_failed')],
+    ['throttled', { next: 'wait', reason: 'throttled' }],
+    ['not_sent', { next: 'wait', reason: 'backoff' }],
+    ['failed', { next: 'wait', reason: 'backoff' }],
+    ['unknown', { next: 'wait', reason: 'backoff' }],
+    ['refused', ended('content_refused')],
+  ])('%s with a sole target', (outcome, expected) => {
+    const attempts = [attempt('a', outcome)];
+    expect(ask({ candidates: sole, attempts })).toMatchObject(expected);
+  });
+
+  it('names the fallback and what it follows', () => {
+    expect(ask({ attempts: [attempt('a', 'throttled')] })).toMatchObject({
+      target: { reason: 'fallback after throttled on openai/a' },
+    });
+  });
+
+  it('comes back to the first target after a pause once both have failed', () => {
+    const attempts = [attempt('a', 'failed'), attempt('b', 'failed')];
+    expect(ask({ attempts })).toMatchObject({ next: 'wait', reason: 'backoff' });
+    expect(ask({ attempts, moment: 'slot_given' })).toMatchObject({
+      target: { model: 'a', reason: 'retry after failed on openai/b' },
+    });
+  });
+
+  it('never tries again what was rejected', () => {
+    const attempts = [attempt('a', 'rejected'), attempt('b', 'failed')];
+    expect(ask({ attempts, moment: 'slot_given' })).toMatchObject(chosen('b'));
+  });
+
+  it('tells an invalid image from another failure', () => {
+    const error = { code: 'invalid_output', message: 'an HTML page' };
+    const attempts = [attempt('a', 'failed', { error })];
+    expect(ask({ attempts, maxAttempts: 1 })).toMatchObject(ended('invalid_output'));
+  });
+});
+
+describe('the number of attempts', () => {
+  it('never passes max_attempts', () => {
+    const attempts = [attempt('a', 'failed'), attempt('b', 'failed')];
+    expect(ask({ attempts, maxAttempts: 2 })).toMatchObject(ended('provider_failed'));
+  });
+
+  it('allows one more dispatch after an unknown call, and no third', () => {
+    const once = [attempt('a', 'unknown')];
+    expect(ask({ attempts: once })).toMatchObject(chosen('b'));
+    const twice = [attempt('a', 'unknown'), attempt('b', 'unknown')];
+    expect(ask({ attempts: twice })).toMatchObject(ended('provider_failed'));
+  });
+
+  it('makes no further dispatch after an unknown call with retry_unknown off', () => {
+    const attempts = [attempt('a', 'unknown')];
+    expect(ask({ attempts, retryUnknown: false })).toMatchObject(ended('provider_failed'));
+  });
+
+  it('repeats a lost call freely where it costs nothing', () => {
+    const lost = attempt('a', 'unknown', { repeatable: true });
+    const input = { candidates: sole, attempts: [lost, lost], retryUnknown: false };
+    expect(ask(input)).toMatchObject({ next: 'wait' });
+  });
+});
+
+describe('pauses', () => {
+  it.each([
+    [1, 500],
+    [2, 1_000],
+    [3, 2_000],
+  ])('after %i failures wait half of the doubled base at random 0.5', (failures, delay) => {
+    const attempts = Array.from({ length: failures }, () => attempt('a', 'failed'));
+    const decision = ask({ candidates: sole, attempts, maxAttempts: 10 });
+    expect(decision).toEqual({ next: 'wait', until: NOW + delay, reason: 'backoff' });
+  });
+
+  it('are never shorter than Retry-After', () => {
+    const attempts = [attempt('a', 'throttled', { retryAfterMs: 7_000 })];
+    expect(ask({ candidates: sole, attempts, random: 0 })).toMatchObject({ until: NOW + 7_000 });
+  });
+
+  it('cap Retry-After at 60 s', () => {
+    const attempts = [attempt('a', 'throttled', { retryAfterMs: 3_600_000 })];
+    expect(ask({ candidates: sole, attempts, random: 0 })).toMatchObject({ until: NOW + 60_000 });
+  });
+
+  it('keep a throttled target cool even when a slot comes earlier', () => {
+    const attempts = [attempt('a', 'throttled', { retryAfterMs: 7_000 })];
+    const early = ask({ candidates: sole, attempts, moment: 'slot_given', now: NOW + 6_999 });
+    expect(early).toMatchObject({ next: 'wait', until: NOW + 7_000 });
+    const due = ask({ candidates: sole, attempts, moment: 'slot_given', now: NOW + 7_000 });
+    expect(due).toMatchObject(chosen('a'));
+  });
+});
+
+describe('cost', () => {
+  it('passes over a target beyond max_cost_usd', () => {
+    const candidates = [candidate('a', { priceMicros: 90_000 }), candidate('b')];
+    expect(ask({ candidates, maxCostMicros: 50_000 })).toMatchObject(chosen('b'));
+  });
+
+  it('counts what earlier attempts may have cost', () => {
+    const attempts = [attempt('a', 'unknown', { costMicros: 40_000, possiblyBilled: true })];
+    expect(ask({ attempts, maxCostMicros: 79_999 })).toMatchObject(ended('budget_exceeded'));
+    expect(ask({ attempts, maxCostMicros: 80_000 })).toMatchObject(chosen('b'));
+  });
+
+  it('holds the budget against each target, so that a paid fallback cannot leak past it', () => {
+    const free = candidate('free', { priceMicros: 0 });
+    const candidates = [free, candidate('paid')];
+    const attempts = [attempt('free', 'failed')];
+    expect(ask({ candidates, attempts, budgetLeftMicros: 10_000 })).toMatchObject({ next: 'wait' });
+    const paidOnly = ask({ candidates: sole, budgetLeftMicros: 39_999 });
+    expect(paidOnly).toMatchObject(ended('budget_exceeded'));
+  });
+});

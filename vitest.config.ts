@@ -1,0 +1,65 @@
+// Two projects. `workers` runs inside workerd against real bindings (D1, R2, Queues, Durable
+// Objects), built from the top level of wrangler.toml. `e2e` runs on Node against the server as its
+// own process.
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
+import { defineConfig } from 'vitest/config';
+
+// The pool and each e2e server are workerd processes of their own, so more workers than this only
+// take turns on a two-core machine.
+const MAX_WORKERS = 2;
+
+// The pool warns of secrets missing from .dev.vars before it sees the bindings below.
+process.env.WRANGLER_LOG ??= 'error';
+
+export default defineConfig({
+  test: {
+    maxWorkers: MAX_WORKERS,
+    coverage: {
+      provider: 'istanbul',
+      include: ['src/**/*.ts'],
+      reporter: ['text', 'html'],
+      thresholds: { lines: 85 },
+    },
+    projects: [
+      {
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations('./migrations'),
+                // Every setting that a .dev.vars could set is pinned here, so that a developer's own
+                // settings change no test.
+                ADMIN_TOKEN: 'test-admin-token-0123456789abcdef0123456789',
+                KEY_SIGNING_SECRET: 'test-key-signing-secret-0123456789abcdef01',
+                LINK_SIGNING_SECRET: 'test-link-signing-secret-0123456789abcdef0',
+                OPENAI_API_KEY: 'test-openai-api-key-0123456789abcdef012345',
+                OPENAI_BASE_URL: 'https://openai.test/v1',
+                CHAOS_MODELS: 'true',
+              },
+            },
+          })),
+        ],
+        test: {
+          name: 'workers',
+          include: ['tests/**/*.test.ts'],
+          exclude: ['tests/e2e/**'],
+          setupFiles: ['./tests/support/apply-migrations.ts'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          environment: 'node',
+          include: ['tests/e2e/**/*.test.ts'],
+          // Each test owns a server, its ports and its state; two at once would share the cores and
+          // blur what a slow answer means.
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
