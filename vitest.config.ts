@@ -24,6 +24,8 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest(async () => ({
+            // The real Worker, with a switch in front of each binding.
+            main: './tests/support/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               bindings: {

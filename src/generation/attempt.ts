@@ -12,6 +12,7 @@ import { sizeFor } from './candidates';
 import type { Catalog, Target } from './catalog';
 import { inputOf } from './decide';
 import type { InputStore } from './inputs';
+import { STORAGE_FAILED } from './plan';
 import type {
   Provider,
   ProviderAnswer,
@@ -136,7 +137,7 @@ async function deliver(
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
   const { state, target, input } = of;
-  const checked = check(answer.images);
+  const checked = check(answer.images.slice(0, input.n));
   if (!checked.ok) return invalidOutput(checked.reason, answer.providerRequestId);
   const untilDeadline = AbortSignal.timeout(Math.max(1, state.deadlineAt - deps.now()));
   const stored = await deps.images.store({
@@ -148,14 +149,17 @@ async function deliver(
     now: deps.now(),
     signal: AbortSignal.any([untilDeadline, of.stale]),
   });
-  if (!stored) return unknown('storage_failed', 'The images were made but could not be stored.');
+  if (!stored) return notStored(answer.providerRequestId);
   const output: GenerationOutput = { images: stored };
   return {
     outcome: 'succeeded',
     output: output as unknown as JsonObject,
     costMicros: answer.costMicros ?? target.priceMicros * stored.length,
     providerRequestId: answer.providerRequestId,
-    warnings: [...answer.warnings, ...deviations(stored, target, input)],
+    warnings: [
+      ...answer.warnings,
+      ...deviations({ stored, made: answer.images.length, target, input }),
+    ],
   };
 }
 
@@ -171,11 +175,13 @@ function check(images: readonly ProviderImage[]) {
 }
 
 /** What came is kept, but not in silence. */
-function deviations(
-  stored: GenerationOutput['images'],
-  target: Target,
-  input: GenerationInput,
-): string[] {
+function deviations(of: {
+  readonly stored: GenerationOutput['images'];
+  readonly made: number;
+  readonly target: Target;
+  readonly input: GenerationInput;
+}): string[] {
+  const { stored, made, target, input } = of;
   const warnings: string[] = [];
   const asked = sizeFor(target, input);
   const other = asked
@@ -186,8 +192,8 @@ function deviations(
       `asked for ${asked.width}x${asked.height}, ${target.provider} made ${other.width}x${other.height}`,
     );
   }
-  if (stored.length !== input.n) {
-    warnings.push(`asked for ${input.n} image(s), ${target.provider} made ${stored.length}`);
+  if (made !== input.n) {
+    warnings.push(`asked for ${input.n} image(s), ${target.provider} made ${made}`);
   }
   const format = input.output_format;
   const odd = format && stored.find((image) => image.mediaType !== `image/${format}`);
@@ -208,6 +214,14 @@ const unknown = (code: string, message: string): ProviderFailure => ({
   error: { code, message },
   retryAfterMs: null,
   providerRequestId: null,
+  possiblyBilled: true,
+});
+
+const notStored = (providerRequestId: string | null): ProviderFailure => ({
+  outcome: 'failed',
+  error: { code: STORAGE_FAILED, message: 'The images were made but could not be stored.' },
+  retryAfterMs: null,
+  providerRequestId,
   possiblyBilled: true,
 });
 

@@ -22,6 +22,9 @@ export interface PlanInput {
   readonly random: number;
 }
 
+/** The code of an attempt whose images were made and paid for, but could not be kept. */
+export const STORAGE_FAILED = 'storage_failed';
+
 /** An unknown call may have been paid for, so it is answered by one more dispatch and no third. */
 const MAX_UNKNOWN = 2;
 
@@ -68,6 +71,8 @@ function finalVerdict(last: EndedAttempt, input: PlanInput): RequestError | null
       details: { retryable: false, ...last.error?.details },
     };
   }
+  // Nothing is generated, and paid for, again because our own storage failed.
+  if (last.error?.code === STORAGE_FAILED) return failure(last);
   if (input.attempts.length >= input.maxAttempts) return failure(last);
   if (last.outcome !== 'unknown' || last.repeatable) return null;
   const unknowns = input.attempts.filter((a) => a.outcome === 'unknown' && !a.repeatable).length;
@@ -146,12 +151,8 @@ function reasonFor(candidate: Candidate, tries: number, input: PlanInput): strin
 const nameOf = ({ target }: Candidate) => `${target.provider}/${target.model}`;
 
 function failure(last: EndedAttempt): RequestError {
-  const invalid = last.error?.code === 'invalid_output';
   return {
-    code: invalid ? 'invalid_output' : 'provider_failed',
-    message: invalid
-      ? `${last.provider} answered with something that is not a valid image.`
-      : `${last.provider} did not deliver: ${last.error?.message ?? last.outcome}`,
+    ...describeFailure(last),
     details: {
       retryable: last.outcome !== 'rejected',
       provider: last.provider,
@@ -161,6 +162,18 @@ function failure(last: EndedAttempt): RequestError {
       provider_message: last.error?.message ?? null,
     },
   };
+}
+
+function describeFailure(last: EndedAttempt): Pick<RequestError, 'code' | 'message'> {
+  if (last.error?.code === 'invalid_output') {
+    const message = `${last.provider} answered with something that is not a valid image.`;
+    return { code: 'invalid_output', message };
+  }
+  if (last.error?.code === STORAGE_FAILED) {
+    return { code: STORAGE_FAILED, message: last.error.message };
+  }
+  const reason = last.error?.message ?? last.outcome;
+  return { code: 'provider_failed', message: `${last.provider} did not deliver: ${reason}` };
 }
 
 function nothingUsable(input: PlanInput): RequestError {

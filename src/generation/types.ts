@@ -1,6 +1,6 @@
 /** What a client asks a generation for, and what a generation stores as its output. */
 import { z } from 'zod';
-import type { ImageId } from '../images/types';
+import type { StoredImage } from '../images/types';
 
 const MIN_SIDE = 64;
 const MAX_SIDE = 2048;
@@ -81,19 +81,6 @@ export function checkGenerationInput(input: GenerationInput): { path: string; me
   if (input.mask !== undefined && input.image === undefined) fault('mask', 'needs image');
   if (input.strength !== undefined && input.image === undefined) fault('strength', 'needs image');
   return faults;
-}
-
-/** One image as the request's output keeps it. `id` leads to the R2 object without a look-up. */
-export interface StoredImage {
-  readonly id: ImageId;
-  readonly width: number;
-  readonly height: number;
-  readonly mediaType: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly seed: number | null;
-  readonly createdAt: number;
-  readonly expiresAt: number;
 }
 
 export type GenerationOutput = { readonly images: readonly StoredImage[] };

@@ -99,26 +99,23 @@ function walkPng(bytes: Uint8Array): Walk {
   return cutShort;
 }
 
+/** 20 MB in segments of 64 kB are 320. `image-size` takes its time over many small ones. */
+const MAX_JPEG_SEGMENTS = 4_096;
+
 /**
  * Segments from SOI to the EOI of the picture itself: a thumbnail inside has an EOI of its own, and
  * cameras append data behind the end, so neither "somewhere" nor "at the end" would do.
  */
 function walkJpeg(bytes: Uint8Array): Walk {
   let headEnd: number | null = null;
+  let segments = 0;
   let at = 2;
-  while (at + 1 < bytes.length) {
-    if (bytes[at] !== 0xff) return broken('a segment does not begin with a marker');
+  while (at + 4 <= bytes.length || (headEnd && at + 2 <= bytes.length)) {
     const marker = bytes[at + 1] ?? 0;
+    if (bytes[at] !== 0xff || marker < 0xc0 || marker === 0xff) return broken('no marker');
     if (marker === 0xd9) return headEnd ? { headEnd } : broken('it has no image data');
-    if (marker === 0xff) {
-      at += 1;
-      continue;
-    }
-    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
-      at += 2;
-      continue;
-    }
-    if (at + 4 > bytes.length) return cutShort;
+    segments += 1;
+    if (segments > MAX_JPEG_SEGMENTS) return broken('it has too many segments');
     at += 2 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
     if (marker !== 0xda) continue;
     headEnd ??= Math.min(at, bytes.length);

@@ -4,14 +4,20 @@ import type { Logger } from '../platform/log';
 import { imageNotFound, imagesUnavailable, rangeNotSatisfiable } from './errors';
 import { imageIdOf, placeOf } from './keys';
 import { type Asked, type ByteRange, select } from './selection';
-import type { ImageFacts, ImageStore, NewImage, StoredImage } from './store';
+import type { ImageFacts, ImageStore, NewImage } from './store';
 import { sweepObjects, sweepRows } from './sweep';
-import type { ImagePlace, MediaType } from './types';
+import type { ImagePlace, MediaType, StoredImage } from './types';
 
-/** A paid image is worth about a minute of R2's bad time. */
-const PUT_RETRY_DELAYS_MS = [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600];
-/** The same minute for an R2 that hangs: the attempt holds a slot of its user's all the while. */
-const STORE_TIMEOUT_MS = 60_000;
+/**
+ * A paid image is worth eight minutes of R2's bad time: as long as the invocation that holds it may
+ * safely last, and it holds a slot of its user's all the while.
+ */
+const PUT_RETRY_DELAYS_MS = [
+  ...[200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600],
+  ...Array.from({ length: 14 }, () => 30_000),
+];
+/** The same for an R2 that hangs. */
+const STORE_TIMEOUT_MS = 480_000;
 /** 20 MB at 1 MB/s: a call that takes longer is taken for hanging. */
 const CALL_TIMEOUT_MS = 20_000;
 /** The index is one digit of the image id. */

@@ -3,7 +3,13 @@ import { z } from 'zod';
 import type { RequestId, UserId } from '../platform/ids';
 import { imageIdOf, objectKeyOf, placeOf } from './keys';
 import type { ByteRange } from './selection';
-import { type ImageId, type ImagePlace, type MediaType, mediaTypes } from './types';
+import {
+  type ImageId,
+  type ImagePlace,
+  type MediaType,
+  mediaTypes,
+  type StoredImage,
+} from './types';
 
 /** What R2 and D1 take in one call. */
 const MAX_KEYS = 1_000;
@@ -25,12 +31,6 @@ export interface ImageFacts {
   readonly createdAt: number;
   readonly expiresAt: number;
 }
-
-/** What a request's output keeps of an image. */
-export type StoredImage = Pick<
-  ImageFacts,
-  'id' | 'width' | 'height' | 'bytes' | 'sha256' | 'seed' | 'createdAt' | 'expiresAt'
-> & { readonly mediaType: string };
 
 export interface NewImage {
   readonly place: ImagePlace;

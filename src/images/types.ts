@@ -18,6 +18,19 @@ export const IMAGE_ID_PATTERN = new RegExp(`^img_(${ID_BODY_PATTERN})_([1-9]\\d?
 
 export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
 
+/** One image as the request's output keeps it. `id` leads to the R2 object without a look-up. */
+export interface StoredImage {
+  readonly id: ImageId;
+  readonly width: number;
+  readonly height: number;
+  readonly mediaType: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly seed: number | null;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
 /** An image as clients see it. */
 export const imageViewSchema = z
   .object({

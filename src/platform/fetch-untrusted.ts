@@ -2,6 +2,7 @@
  * The one way to a URL chosen by someone else: webhook receivers and image inputs. It decides which
  * URLs may be called, never follows a redirect, and bounds the whole exchange in time and bytes.
  */
+import { createDeadline, readBounded } from './bounds';
 import { isLocalHost, untrustedHostFault } from './untrusted-address';
 
 const MAX_URL_CHARS = 2_048;
@@ -90,7 +91,10 @@ export type UntrustedResponse =
   | { readonly outcome: 'refused'; readonly reason: string }
   | {
       readonly outcome: 'failed';
-      /** `connect`: the receiver cannot have seen the request. `sent`: it may have. */
+      /**
+       * `connect`: nothing was sent. `sent`: the receiver may have seen the request; so is every
+       * fault of the network, as workerd reports a refused port and a reset after sending alike.
+       */
       readonly phase: 'connect' | 'sent';
       readonly kind: 'timeout' | 'network' | 'too_large';
       /** A sentence for the API's caller; quotes nothing of the answer or the error. */
@@ -124,10 +128,10 @@ type Ended<T extends UntrustedResponse = UntrustedResponse> = T extends { durati
   : never;
 
 async function exchange(fetcher: typeof fetch, url: URL, init: UntrustedRequest): Promise<Ended> {
+  const headers = headersOf(init);
+  if (headers === null) return failed('connect', 'network', 'The headers cannot be sent.');
   const deadline = createDeadline(init.timeoutMs);
   try {
-    const headers = new Headers(init.headers);
-    headers.delete('host');
     const response = await deadline.race(
       fetcher(url.href, {
         method: init.method,
@@ -137,79 +141,33 @@ async function exchange(fetcher: typeof fetch, url: URL, init: UntrustedRequest)
         signal: deadline.signal,
       }),
     );
-    const read = await readBody(response, init, deadline);
-    if (read === 'too_large') {
-      const message = `The answer is larger than ${init.maxBytes} bytes.`;
-      return { outcome: 'failed', phase: 'sent', kind: 'too_large', message };
+    const { body, truncated } = await readBounded(response.body, init.maxBytes, deadline);
+    if (truncated && init.onOverflow === 'refuse') {
+      return failed('sent', 'too_large', `The answer is larger than ${init.maxBytes} bytes.`);
     }
-    return { outcome: 'answered', status: response.status, headers: response.headers, ...read };
-  } catch (error) {
-    return failure(error, deadline, init.timeoutMs);
+    const { status, headers: answered } = response;
+    return { outcome: 'answered', status, headers: answered, body, truncated };
+  } catch {
+    if (!deadline.signal.aborted) return failed('sent', 'network', 'The connection failed.');
+    return failed('sent', 'timeout', `There was no whole answer within ${init.timeoutMs} ms.`);
   } finally {
     deadline.clear();
   }
 }
 
-async function readBody(
-  response: Response,
-  { maxBytes, onOverflow }: UntrustedRequest,
-  deadline: Deadline,
-): Promise<{ body: Uint8Array; truncated: boolean } | 'too_large'> {
-  if (response.body === null) return { body: new Uint8Array(), truncated: false };
-  const reader = response.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  let complete = false;
+/** Null when a name or value is not one that HTTP can carry. */
+function headersOf({ headers }: UntrustedRequest): Headers | null {
   try {
-    while (size <= maxBytes) {
-      const { done, value } = await deadline.race(reader.read());
-      if (done) {
-        complete = true;
-        break;
-      }
-      chunks.push(value);
-      size += value.byteLength;
-    }
-  } finally {
-    // Not awaited, as a hostile stream may never settle it.
-    if (!complete) reader.cancel().catch(() => {});
+    const result = new Headers(headers);
+    result.delete('host');
+    return result;
+  } catch {
+    return null;
   }
-  const truncated = size > maxBytes;
-  if (truncated && onOverflow === 'refuse') return 'too_large';
-  return { body: join(chunks, Math.min(size, maxBytes)), truncated };
 }
 
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const body = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk.subarray(0, size - at), at);
-    at += Math.min(chunk.byteLength, size - at);
-  }
-  return body;
-}
+type Failed = Extract<Ended, { outcome: 'failed' }>;
 
-interface Deadline {
-  readonly signal: AbortSignal;
-  /** Rejects when time is up, also where the promise itself does not heed the signal. */
-  race<T>(promise: Promise<T>): Promise<T>;
-  clear(): void;
-}
-
-function createDeadline(timeoutMs: number): Deadline {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
-  const passed = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(controller.signal.reason));
-  });
-  passed.catch(() => {});
-  return {
-    signal: controller.signal,
-    race: (promise) => Promise.race([promise, passed]),
-    clear: () => clearTimeout(timer),
-  };
-}
-
-function failure(error: unknown, deadline: Deadline, timeoutMs: number): Ended {
-  return { outcome: 'failed', phase: 'sent', kind: 'network', message: 'x ' + String(error) + deadline.signal.aborted + timeoutMs };
+function failed(phase: Failed['phase'], kind: Failed['kind'], message: string): Failed {
+  return { outcome: 'failed', phase, kind, message };
 }

@@ -72,12 +72,25 @@ const GLOBAL_IPV6 = ipv6Ranges([['2000::/3', 'global unicast']]);
  * that only resolve inside a network. `test`, `invalid` and `example` can be no one's host and are
  * a mistake worth an answer; `example.com` is a real host and passes. Sources: IANA Special-Use
  * Domain Names, ICANN's reservation of `internal`, RFC 6762 appendix G (lan, corp, home, …).
+ * `arpa` holds `home.arpa`, and names like `ipv4only.arpa` that resolve to special addresses.
  */
-const LOCAL_DOMAINS = new Set(
-  'localhost localdomain local internal intranet private corp home lan arpa onion alt test invalid example'.split(
-    ' ',
-  ),
-);
+const LOCAL_DOMAINS = new Set([
+  'localhost',
+  'localdomain',
+  'local',
+  'internal',
+  'intranet',
+  'private',
+  'corp',
+  'home',
+  'lan',
+  'arpa',
+  'onion',
+  'alt',
+  'test',
+  'invalid',
+  'example',
+]);
 const MAX_NAME_CHARS = 253;
 const LABEL = /^[a-z0-9_-]{1,63}$/;
 

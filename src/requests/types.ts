@@ -45,6 +45,7 @@ export const requestErrorCodes = [
   'deadline_exceeded',
   'dead_lettered',
   'invalid_output',
+  'storage_failed',
   'canceled',
 ] as const;
 export type RequestErrorCode = (typeof requestErrorCodes)[number];

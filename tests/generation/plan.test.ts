@@ -128,6 +128,12 @@ describe('after each outcome', () => {
   });
 });
 
+it('images that could not be stored are not generated, and paid for, again', () => {
+  const error = { code: 'storage_failed', message: 'R2 was away' };
+  const attempts = [attempt('a', 'failed', { error, possiblyBilled: true })];
+  expect(ask({ attempts })).toMatchObject(ended('storage_failed'));
+});
+
 describe('the number of attempts', () => {
   it('never passes max_attempts', () => {
     const attempts = [attempt('a', 'failed'), attempt('b', 'failed')];

@@ -115,12 +115,12 @@ describe('while R2 fails', () => {
     expect((await open(stored?.[0]?.id ?? '', anna)).answer).toBe('whole');
   });
 
-  it('a put is given up after about a minute', async () => {
+  it('a put is given up after about eight minutes', async () => {
     const { service, waits } = failing(Number.POSITIVE_INFINITY);
     expect(await service.store({ ...attempt, requestId: newId('req', NOW) })).toBeNull();
     const total = waits.reduce((sum, ms) => sum + ms, 0);
-    expect(total).toBeGreaterThan(45_000);
-    expect(total).toBeLessThan(70_000);
+    expect(total).toBeGreaterThan(420_000);
+    expect(total).toBeLessThan(500_000);
   });
 
   it('the end of the lease ends the tries, in the middle of a wait too', async () => {

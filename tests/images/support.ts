@@ -1,7 +1,8 @@
 // Images stored the way a generation stores them, on the real bindings.
 import { env } from 'cloudflare:workers';
 import { type CheckedImage, createImageService } from '../../src/images/service';
-import { createImageStore, type StoredImage } from '../../src/images/store';
+import { createImageStore } from '../../src/images/store';
+import type { StoredImage } from '../../src/images/types';
 import { newId, type RequestId, type UserId } from '../../src/platform/ids';
 import { createLogger, type Logger } from '../../src/platform/log';
 

@@ -1,12 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, expect, it } from 'vitest';
 import { imageIdOf, objectKeyOf } from '../../src/images/keys';
-import {
-  deleteImageStatements,
-  imageStatements,
-  listObjectKeys,
-  type StoredImage,
-} from '../../src/images/store';
+import { deleteImageStatements, imageStatements, listObjectKeys } from '../../src/images/store';
+import type { StoredImage } from '../../src/images/types';
 import { newId, type RequestId } from '../../src/platform/ids';
 import {
   anna,

@@ -2,6 +2,9 @@
 //
 //   node tests/support/fake-openai.ts --port 9999 --mode ok --delay-ms 200 --fault 500=0.1
 //
+// `/control` is the same for another process: POST {"reset"?, "behaviour"?, "faults"?, "queue"?} sets
+// what comes next, GET and POST answer {"calls", "billed", "open"}.
+//
 // Answers follow github.com/openai/openai-openapi. Runs on Node alone: no relative imports, only
 // types that can be stripped.
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -108,15 +111,7 @@ interface State {
 }
 
 export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOpenAi> {
-  const fresh = (): State => ({
-    behaviour: options.behaviour ?? { mode: 'ok' },
-    faults: options.faults ?? {},
-    queued: [],
-    calls: [],
-    billed: 0,
-    open: 0,
-  });
-  const state = fresh();
+  const state = freshState(options);
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     state.open += 1;
@@ -152,13 +147,40 @@ export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOp
       state.queued.push(...behaviours);
     },
     reset: () => {
-      Object.assign(state, { ...fresh(), open: state.open });
+      Object.assign(state, { ...freshState(options), open: state.open });
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+const freshState = (options: FakeOptions): State => ({
+  behaviour: options.behaviour ?? { mode: 'ok' },
+  faults: options.faults ?? {},
+  queued: [],
+  calls: [],
+  billed: 0,
+  open: 0,
+});
+
+async function control(
+  request: IncomingMessage,
+  response: ServerResponse,
+  state: State,
+  options: FakeOptions,
+): Promise<void> {
+  if (request.method === 'POST') {
+    const { reset, behaviour, faults, queue } = await readFields(request);
+    if (reset) Object.assign(state, { ...freshState(options), open: state.open });
+    if (behaviour) state.behaviour = behaviour as Behaviour;
+    if (faults) state.faults = faults as State['faults'];
+    if (queue) state.queued.push(...(queue as Behaviour[]));
+  }
+  const { calls, billed } = state;
+  // This call itself is one of the open ones.
+  response.end(JSON.stringify({ calls, billed, open: state.open - 1 }));
 }
 
 async function answer(
@@ -175,6 +197,7 @@ async function answer(
     response.end(png(Number(file[1]), Number(file[2])));
     return;
   }
+  if (path === '/control') return control(request, response, state, options);
   if (request.method !== 'POST' || !/^\/v1\/images\/(generations|edits)$/.test(path)) {
     return fail(response, 404, { message: `Unknown URL ${request.method} ${path}`, type: INVALID });
   }
@@ -220,7 +243,7 @@ async function act(scene: Scene): Promise<void> {
   const { mode } = behaviour;
   if (mode === 'reset-before-body') return void request.socket.resetAndDestroy();
   if (mode === 'hang') return;
-  const count = Number(fields['n'] ?? 1);
+  const count = Number(fields.n ?? 1);
   const isMaking = modes[mode] === 'all' || mode === 'empty-data' || mode === 'html';
   const delayMs = behaviour.delayMs ?? options.delayMs ?? 0;
   if (isMaking && delayMs > 0) await sleep(delayMs);
@@ -270,7 +293,7 @@ async function deliver(response: ServerResponse, body: Buffer, mode: Mode): Prom
 }
 
 function answerBody({ request, behaviour, fields }: Scene, count: number) {
-  const asked = /^(\d+)x(\d+)$/.exec(String(fields['size'] ?? '1024x1024'));
+  const asked = /^(\d+)x(\d+)$/.exec(String(fields.size ?? '1024x1024'));
   const [width, height] = asked ? [Number(asked[1]), Number(asked[2])] : [1024, 1024];
   const picture = png(width, height);
   const bytes =
@@ -284,7 +307,7 @@ function answerBody({ request, behaviour, fields }: Scene, count: number) {
     background: 'opaque',
     output_format: 'png',
     size: `${width}x${height}`,
-    quality: fields['quality'] ?? 'medium',
+    quality: fields.quality ?? 'medium',
     data: behaviour.mode === 'empty-data' ? [] : Array.from({ length: count }, () => item),
     usage: { input_tokens: 10, output_tokens: 1056 * count, total_tokens: 10 + 1056 * count },
   };

@@ -14,7 +14,7 @@ const SECRET_RUN_CHARS = 8;
 
 const KEY_SHAPES = [
   /\bBearer\s+[^\s"',]+/gi,
-  /\b(?:sk|pk|rk)[-_][\w*.…-]{6,}/gi,
+  /\b(?:sk|pk|rk)[-_][\w*.…-]{5,}[\w*]/gi,
   /[\w-]*\*{3,}[\w*-]*/g,
 ];
 

@@ -24,10 +24,13 @@ const json = (body: unknown, init: ResponseInit = {}) =>
     headers: { 'content-type': 'application/json', ...init.headers },
   });
 const error = (status: number, fields: object, headers: Record<string, string> = {}) =>
-  json({ error: { message: 'No.', type: null, param: null, code: null, ...fields } }, {
-    status,
-    headers: { 'x-request-id': 'req_abc', ...headers },
-  });
+  json(
+    { error: { message: 'No.', type: null, param: null, code: null, ...fields } },
+    {
+      status,
+      headers: { 'x-request-id': 'req_abc', ...headers },
+    },
+  );
 const good = () =>
   json({ created: 1, data: [{ b64_json: base64 }] }, { headers: { 'x-request-id': 'req_abc' } });
 
@@ -209,7 +212,10 @@ describe('what is sent', () => {
       baseUrl: BASE_URL,
       fetch: async (_input, init) => {
         modes.push(init?.redirect);
-        return new Response(null, { status: 307, headers: { location: 'https://elsewhere.test/' } });
+        return new Response(null, {
+          status: 307,
+          headers: { location: 'https://elsewhere.test/' },
+        });
       },
     });
     const answer = asFailure(await provider.generate(jobWith(), contextWith()));
@@ -332,7 +338,9 @@ describe('moderation', () => {
   });
 
   it('at the output is a refusal that may be billed', async () => {
-    const failure = await failureFrom(blocked({ moderation_details: { moderation_stage: 'output' } }));
+    const failure = await failureFrom(
+      blocked({ moderation_details: { moderation_stage: 'output' } }),
+    );
     expect(failure).toMatchObject({
       outcome: 'refused',
       error: { details: { moderation: { stage: 'output', categories: [] } } },
@@ -385,7 +393,11 @@ describe('every other status has one outcome', () => {
     [413, {}, rejected('parameter', 'http_413')],
     [422, {}, rejected('parameter', 'http_422')],
     [429, { code: 'insufficient_quota' }, rejected('payment', 'insufficient_quota')],
-    [400, { code: 'billing_hard_limit_reached' }, rejected('payment', 'billing_hard_limit_reached')],
+    [
+      400,
+      { code: 'billing_hard_limit_reached' },
+      rejected('payment', 'billing_hard_limit_reached'),
+    ],
     [400, { code: 400 }, rejected('parameter', 'http_400')],
     [429, { code: 'rate_limit_exceeded' }, outcome('throttled', 'rate_limit_exceeded')],
     [429, {}, outcome('throttled', 'throttled')],
@@ -451,7 +463,7 @@ describe('every other status has one outcome', () => {
       { prompt },
     );
     expect(failure.error.message).toBe(
-      'Incorrect API key provided: [key]. Also [key] Prompt: "[prompt]".',
+      'Incorrect API key provided: [key]. Also [key]. Prompt: "[prompt]".',
     );
   });
 });

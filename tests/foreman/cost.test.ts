@@ -1,0 +1,70 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { expect, it } from 'vitest';
+import { runAlarm } from '../../src/foreman/alarm';
+import type { Desk } from '../../src/foreman/desk';
+import * as intake from '../../src/foreman/intake';
+import { createKinds, createPresenter } from '../../src/foreman/kinds';
+import { recall } from '../../src/foreman/memory';
+import * as news from '../../src/foreman/news';
+import type { Foreman } from '../../src/foreman/object';
+import * as work from '../../src/foreman/work';
+import { parseSettings } from '../../src/platform/config';
+import { newSpec, newTenant } from '../support/foreman';
+import { success } from '../support/states';
+
+/** What the platform bills: every row and index entry that the statements wrote. */
+function counting(sql: SqlStorage): { sql: SqlStorage; written: () => number } {
+  const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+  const exec: SqlStorage['exec'] = (query, ...bindings) => {
+    const cursor = sql.exec(query, ...bindings);
+    cursors.push(cursor);
+    return cursor as never;
+  };
+  return {
+    sql: { exec } as SqlStorage,
+    written: () => cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0),
+  };
+}
+
+it('a one-image request writes at most 14 rows and index entries from door to hand-over', async () => {
+  const tenant = await newTenant();
+  const written = await runInDurableObject(tenant.stub, (_: Foreman, state) => {
+    const counted = counting(state.storage.sql);
+    const settings = { ...parseSettings(env), requestHotMs: 0 };
+    const desk: Desk = {
+      sql: counted.sql,
+      settings,
+      kinds: createKinds(settings),
+      present: createPresenter(settings),
+      memory: recall(state.storage.sql, Date.now()),
+      effects: [],
+      now: Date.now(),
+      random: () => 0.5,
+    };
+    const confirm = () => {
+      const pulled = news.pullNews(desk);
+      news.confirmNews(desk, {
+        requests: pulled.requests.map(({ id, version }) => ({ id, version })),
+        deliveries: [],
+        accountVersion: null,
+      });
+    };
+    const spec = newSpec(tenant.userId);
+    const { credential } = tenant;
+    intake.submit(desk, { credential, spec, warnings: [], floorMicros: 0, fingerprint: 'f' });
+    confirm();
+    const claimed = work.claim(desk, { request: spec.id, release: 1 });
+    if (claimed.verdict !== 'run') throw new Error(claimed.verdict);
+    const { token } = claimed.job;
+    work.settle(desk, { request: spec.id, token, result: success, mayContinue: true });
+    confirm();
+    runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId);
+    const left = intake.read(desk, { credential, id: spec.id });
+    if (left.outcome !== 'absent') throw new Error(`expected a hand-over: ${left.outcome}`);
+    return counted.written();
+  });
+  // Two or three writes of the alarm come on top; they are not the statements' own.
+  expect(written).toBeGreaterThan(5);
+  expect(written).toBeLessThanOrEqual(14);
+});

@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { newId, type RequestId } from '../../src/platform/ids';
+import { accepted, inForeman, newSpec, newTenant, stateOf, submitTo } from '../support/foreman';
+
+describe('submitting', () => {
+  it('releases up to max_running and holds the rest', async () => {
+    const tenant = await newTenant({ max_running: 2 });
+    const waits = [];
+    for (let index = 0; index < 5; index += 1) {
+      const answer = await submitTo(tenant, slow);
+      if (answer.outcome !== 'accepted' || answer.state.status !== 'queued') throw new Error('no');
+      waits.push(answer.state.wait.for);
+    }
+    expect(waits).toEqual(['claim', 'claim', 'slot', 'slot', 'slot']);
+  });
+
+  it('tells each held request its exact position by priority and age', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const ids: RequestId[] = [];
+    for (const priority of ['low', 'normal', 'high', 'normal'] as const) {
+      ids.push(await accepted(tenant, { priority, createdAt: Date.now() + ids.length }));
+    }
+    const positions = [];
+    for (const id of ids) {
+      const answer = await tenant.foreman.read({ credential: tenant.credential, id });
+      positions.push(answer.outcome === 'found' ? answer.position : null);
+    }
+    expect(positions).toEqual([4, 2, 1, 3]);
+  });
+
+  it('gives the next slot to the highest priority, then to the oldest', async () => {
+    const tenant = await newTenant({ max_running: 1 });
+    const first = await accepted(tenant, slow);
+    const low = await accepted(tenant, { ...slow, priority: 'low' });
+    const older = await accepted(tenant, slow);
+    const newer = await accepted(tenant, slow);
+    const high = await accepted(tenant, { ...slow, priority: 'high' });
+    const order = [];
+    for (let turn = first; order.length < 5; ) {
+      order.push(turn);
+      await tenant.foreman.cancel({ credential: tenant.credential, id: turn });
+      const next = await inForeman(tenant, (sql) =>
+        sql
+          .exec<{ id: typeof first }>("SELECT id FROM requests WHERE phase IN ('claim', 'running')")
+          .toArray(),
+      );
+      turn = next[0]?.id ?? turn;
+    }
+    expect(order).toEqual([first, high, older, newer, low]);
+  });
+
+  it('refuses when too many wait, and counts nothing for it', async () => {
+    const tenant = await newTenant({ max_running: 0, max_waiting: 1 });
+    await accepted(tenant, slow);
+    const refused = await submitTo(tenant, slow);
+    expect(refused).toMatchObject({
+      outcome: 'refused',
+      refusal: { code: 'too_many_waiting', allowed: 1, used: 1 },
+    });
+  });
+
+  it('gives the images of an unsuccessful request back to the day', async () => {
+    const tenant = await newTenant({ max_running: 0, images_per_day: 2 });
+    const id = await accepted(tenant, { ...slow, units: 2 });
+    expect(await submitTo(tenant, slow)).toMatchObject({
+      outcome: 'refused',
+      refusal: { limit: 'images_per_day' },
+    });
+    await tenant.foreman.cancel({ credential: tenant.credential, id });
+    expect(await submitTo(tenant, { ...slow, units: 2 })).toMatchObject({
+      outcome: 'accepted',
+    });
+  });
+
+  it('twice with one id, as a retried call does, admits one request and takes one token', async () => {
+    const tenant = await newTenant({ max_running: 0, burst: 5 });
+    const spec = newSpec(tenant.userId);
+    const submission = {
+      credential: tenant.credential,
+      spec,
+      warnings: [],
+      floorMicros: 0,
+      fingerprint: 'f',
+    };
+    const [first, second] = [
+      await tenant.foreman.submit(submission),
+      await tenant.foreman.submit(submission),
+    ];
+    expect([first.outcome, second.outcome]).toEqual(['accepted', 'accepted']);
+    expect(await submitTo(tenant)).toMatchObject({ headers: { RateLimit: /r=3/ } });
+  });
+});
+
+describe('an idempotency key', () => {
+  it('under 100 concurrent submissions makes one request', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => submitTo(tenant, { idempotencyKey: 'k' })),
+    );
+    const ids = answers.flatMap((answer) => ('state' in answer ? [answer.state.id] : []));
+    expect(new Set(ids).size).toBe(1);
+    expect(answers.filter((answer) => answer.outcome === 'accepted')).toHaveLength(1);
+    expect(answers.filter((answer) => answer.outcome === 'replayed')).toHaveLength(99);
+  });
+
+  it('with another body is a mismatch', async () => {
+    const tenant = await newTenant();
+    await submitTo(tenant, { idempotencyKey: 'k' }, 'one');
+    expect(await submitTo(tenant, { idempotencyKey: 'k' }, 'two')).toEqual({ outcome: 'mismatch' });
+  });
+
+  it('is not kept by a refusal', async () => {
+    const tenant = await newTenant({ max_running: 0, max_waiting: 0 });
+    await submitTo(tenant, { idempotencyKey: 'k' }, 'one');
+    await tenant.foreman.changeLimits({ max_waiting: 5 });
+    expect(await submitTo(tenant, { idempotencyKey: 'k' }, 'two')).toMatchObject({
+      outcome: 'accepted',
+    });
+  });
+
+  it('outlives the deletion of its request', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const id = await accepted(tenant, { idempotencyKey: 'k' });
+    await tenant.foreman.remove({ credential: tenant.credential, id, archived: null });
+    expect(await submitTo(tenant, { idempotencyKey: 'k' })).toEqual({ outcome: 'deleted' });
+  });
+
+  it('starts its 24 hours when its request is terminal', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const id = await accepted(tenant, { idempotencyKey: 'k' });
+    const expiry = () =>
+      inForeman(
+        tenant,
+        (sql) =>
+          sql.exec<{ at: number | null }>('SELECT expires_at AS at FROM idempotency').one().at,
+      );
+    expect(await expiry()).toBeNull();
+    await tenant.foreman.cancel({ credential: tenant.credential, id });
+    const state = await stateOf(tenant, id);
+    expect(await expiry()).toBe('completedAt' in state && state.completedAt + 86_400_000);
+  });
+});
+
+describe('a credential', () => {
+  it('of another key, of a revoked key or with another secret opens nothing', async () => {
+    const tenant = await newTenant();
+    const id = await accepted(tenant);
+    const { foreman, credential } = tenant;
+    const strange = { ...credential, keyId: newId('key', Date.now()) };
+    const guessed = { ...credential, secretHash: 'cd'.repeat(32) };
+    for (const wrong of [strange, guessed]) {
+      expect(await foreman.read({ credential: wrong, id })).toEqual({ outcome: 'unauthorized' });
+      expect(await foreman.cancel({ credential: wrong, id })).toEqual({ outcome: 'unauthorized' });
+    }
+    await foreman.revokeKey(credential.keyId);
+    expect(await foreman.read({ credential, id })).toEqual({ outcome: 'unauthorized' });
+  });
+});
+
+/** Takes 8 s: it holds its slot for as long as a test looks. */
+const slow = { model: 'chaos-slow' } as const;

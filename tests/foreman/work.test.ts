@@ -1,0 +1,203 @@
+import { evictDurableObject } from 'cloudflare:test';
+import { describe, expect, it } from 'vitest';
+import type { RequestId } from '../../src/platform/ids';
+import {
+  accepted,
+  inForeman,
+  makeDue,
+  newTenant,
+  runAlarm,
+  stateOf,
+  type Tenant,
+} from '../support/foreman';
+import { failure, success } from '../support/states';
+
+/**
+ * A request that no consumer of this test run takes: the queue's own message is for release 1, and
+ * the test releases it again by hand.
+ */
+async function released(tenant: Tenant, overrides = {}): Promise<RequestId> {
+  await tenant.foreman.changeLimits({ max_running: 0 });
+  const id = await accepted(tenant, { model: 'sketch', ...overrides });
+  await inForeman(tenant, (sql) => {
+    const { state } = sql
+      .exec<{ state: string }>('SELECT state FROM requests WHERE id = ?', id)
+      .one();
+    const held = JSON.parse(state);
+    const wait = { for: 'claim', sentAt: Date.now(), sends: 1 };
+    sql.exec(
+      "UPDATE requests SET phase = 'claim', state = ? WHERE id = ?",
+      JSON.stringify({ ...held, release: 7, wait }),
+      id,
+    );
+  });
+  await evictDurableObject(tenant.stub);
+  return id;
+}
+
+async function claimed(tenant: Tenant, overrides = {}) {
+  const id = await released(tenant, overrides);
+  const answer = await tenant.foreman.claim({ request: id, release: 7 });
+  if (answer.verdict !== 'run') throw new Error(`expected run: ${answer.verdict}`);
+  return { id, token: answer.job.token };
+}
+
+describe('a claim', () => {
+  it('is given once; the same message again is busy', async () => {
+    const tenant = await newTenant();
+    const id = await released(tenant);
+    const message = { request: id, release: 7 };
+    const answers = await Promise.all([
+      tenant.foreman.claim(message),
+      tenant.foreman.claim(message),
+    ]);
+    expect(answers.map((answer) => answer.verdict).sort()).toEqual(['busy', 'run']);
+  });
+
+  it('of another release, or of an unknown request, is stale', async () => {
+    const tenant = await newTenant();
+    const id = await released(tenant);
+    expect(await tenant.foreman.claim({ request: id, release: 6 })).toEqual({ verdict: 'stale' });
+    const unknown: RequestId = 'req_0zzzzzzzzzzzzzzzzzzzzzzzzzz';
+    expect(await tenant.foreman.claim({ request: unknown, release: 1 })).toEqual({
+      verdict: 'stale',
+    });
+  });
+});
+
+describe('a settle', () => {
+  it('twice with one token counts once', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    const settle = () =>
+      tenant.foreman.settle({ request: id, token, result: success, mayContinue: true });
+    expect(await settle()).toEqual({ verdict: 'settled' });
+    const before = await stateOf(tenant, id);
+    expect(await settle()).toEqual({ verdict: 'stale' });
+    expect(await stateOf(tenant, id)).toEqual(before);
+  });
+
+  it('after a cancel is stale and changes nothing', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await tenant.foreman.cancel({ credential: tenant.credential, id });
+    const answer = await tenant.foreman.settle({
+      request: id,
+      token,
+      result: success,
+      mayContinue: true,
+    });
+    expect(answer).toEqual({ verdict: 'stale' });
+    expect((await stateOf(tenant, id)).status).toBe('canceled');
+  });
+
+  it('after a deletion is stale', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await tenant.foreman.remove({ credential: tenant.credential, id, archived: null });
+    const answer = await tenant.foreman.settle({
+      request: id,
+      token,
+      result: success,
+      mayContinue: true,
+    });
+    expect(answer).toEqual({ verdict: 'stale' });
+  });
+
+  it('holds back a paid attempt’s price and then charges what it cost', async () => {
+    const tenant = await newTenant({ monthly_budget_usd: 1 });
+    const { id, token } = await claimed(tenant, { model: 'gpt-image-1' });
+    const during = await tenant.foreman.me(tenant.credential);
+    expect(during?.usage).toMatchObject({ reservedMicros: 42_000, spentMicros: 0 });
+    const result = { ...success, costMicros: 40_000 };
+    await tenant.foreman.settle({ request: id, token, result, mayContinue: true });
+    const after = await tenant.foreman.me(tenant.credential);
+    expect(after?.usage).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
+  });
+
+  it('of a failure waits for a time without a slot, and asks for one when it has come', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await tenant.foreman.settle({
+      request: id,
+      token,
+      result: failure('failed'),
+      mayContinue: true,
+    });
+    expect(await stateOf(tenant, id)).toMatchObject({ status: 'queued', wait: { for: 'time' } });
+    expect((await tenant.foreman.me(tenant.credential))?.usage).toMatchObject({ running: 0 });
+    await inForeman(tenant, (sql) => {
+      sql.exec(
+        `UPDATE requests SET due_at = 0, state = json_set(state, '$.wait.until', 0) WHERE id = ?`,
+        id,
+      );
+    });
+    await runAlarm(tenant);
+    expect(await stateOf(tenant, id)).toMatchObject({ wait: { for: 'slot' } });
+  });
+});
+
+describe('a lease', () => {
+  it('is renewed by its token only', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    const claims = [
+      { request: id, token },
+      { request: id, token: 'another' },
+    ];
+    expect(await tenant.foreman.renew(claims)).toEqual({ stale: ['another'] });
+  });
+
+  it('survives the eviction of the foreman: it is extended on construction', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await evictDurableObject(tenant.stub);
+    await runAlarm(tenant);
+    expect((await stateOf(tenant, id)).status).toBe('running');
+    expect(await tenant.foreman.renew([{ request: id, token }])).toEqual({ stale: [] });
+  });
+});
+
+describe('a wake-up that nobody confirmed', () => {
+  it('is sent again under the same release number', async () => {
+    const tenant = await newTenant();
+    const id = await released(tenant);
+    await makeDue(tenant, id);
+    const state = await stateOf(tenant, id);
+    // The message that was sent again has been claimed, or waits for its consumer.
+    expect(state.release).toBe(7);
+    if (state.status === 'queued') expect(state.wait).toMatchObject({ for: 'claim', sends: 2 });
+  });
+});
+
+describe('a deadline', () => {
+  it('expires a request that waits, and one that runs', async () => {
+    const tenant = await newTenant();
+    const running = await claimed(tenant, { deadlineAt: Date.now() + 100 });
+    const waiting = await accepted(tenant, { deadlineAt: Date.now() + 100 });
+    await expect
+      .poll(async () => {
+        await runAlarm(tenant);
+        return [await stateOf(tenant, running.id), await stateOf(tenant, waiting)].map(
+          ({ status }) => status,
+        );
+      })
+      .toEqual(['expired', 'expired']);
+    const { attempts } = await stateOf(tenant, running.id);
+    expect(attempts).toMatchObject([{ outcome: 'unknown', error: { code: 'deadline_exceeded' } }]);
+  });
+});
+
+describe('a dead letter', () => {
+  it('ends the current release, and no other', async () => {
+    const tenant = await newTenant();
+    const id = await released(tenant);
+    const { foreman } = tenant;
+    expect(await foreman.deadLetter({ request: id, release: 6 })).toEqual({ settled: false });
+    expect(await foreman.deadLetter({ request: id, release: 7 })).toEqual({ settled: true });
+    expect(await stateOf(tenant, id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'dead_lettered' },
+    });
+  });
+});
