@@ -1,5 +1,7 @@
 // The yardstick of overhead.ts: a Worker that makes each kind of binding call that Foreman makes on
 // the way of a request, once, and keeps no books: no keys, limits, leases, retries or signatures.
+
+import { DurableObject } from 'cloudflare:workers';
 import type {
   D1Database,
   DurableObjectNamespace,
@@ -9,7 +11,6 @@ import type {
   Queue,
   R2Bucket,
 } from '@cloudflare/workers-types';
-import { DurableObject } from 'cloudflare:workers';
 
 interface Env {
   ROWS: DurableObjectNamespace<Rows>;
@@ -86,7 +87,7 @@ async function generate(id: string, env: Env): Promise<void> {
     headers: { 'content-type': 'application/json', authorization: 'Bearer bench' },
     body: JSON.stringify({ model: 'gpt-image-1', prompt: row.prompt, n: 1 }),
   });
-  const answer: { data: [{ b64_json: string }] } = await response.json();
+  const answer = (await response.json()) as { data: [{ b64_json: string }] };
   await env.IMAGES.put(`images/${id}`, Buffer.from(answer.data[0].b64_json, 'base64'));
   await rowsOf(env).finish(id);
 }
@@ -108,7 +109,7 @@ const consumers = { generate, deliver, project };
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
-    const body: { prompt: string; webhook_url: string } = await request.json();
+    const body = (await request.json()) as Pick<Row, 'prompt' | 'webhook_url'>;
     const row: Row = { ...body, id: crypto.randomUUID(), status: 'queued' };
     await rowsOf(env).accept(row);
     return Response.json({ id: row.id, status: row.status }, { status: 202 });

@@ -1,17 +1,20 @@
 /**
  * One HTTP call to an OpenAI-compatible API, made by the AI SDK through the `fetch` built here. It
  * adds the client's own options, and knows what the SDK does not tell: whether the request can have
- * reached anyone, and what status came when the body did not.
+ * reached anyone whole, and what status came when the body did not.
  */
 import type { Json, JsonObject } from '../../platform/json';
 
 /**
- * How long the last byte of a request is held back. workerd reports a refused port, a failed look-up
- * and a connection lost after sending with the same words, so the words decide nothing. A fault
- * before the last byte was handed over means that nobody can have a whole request to act on; a
+ * How long the end of a request's body is held back. workerd reports a refused port, a failed
+ * look-up and a connection lost after sending with the same words, so the words decide nothing. A
+ * fault before the end was handed over means that nobody can have a whole request to act on; a
  * fault after it leaves that open. Longer would catch slower refusals, and delay every call.
  */
 const HOLD_MS = 25;
+
+/** More than the last line of a form, without which a lenient parser might do. */
+const HELD_BYTES = 128;
 
 /** Eight images of 1536×1024 fit, in base64; an isolate has 128 MB for two calls. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -69,7 +72,7 @@ export function createExchange(send: typeof fetch, options: JsonObject): Exchang
     });
     const bytes = new Uint8Array(await request.arrayBuffer());
     let sent = false;
-    const body = holdLastByte(bytes, () => {
+    const body = holdEnd(bytes, () => {
       sent = true;
     });
     // A redirect would carry the key and the prompt to a place that the operator did not name.
@@ -111,14 +114,16 @@ function withOptions(body: BodyInit | null | undefined, options: JsonObject) {
 
 const formValue = (value: Json) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-function holdLastByte(bytes: Uint8Array, onLast: () => void): ReadableStream {
+function holdEnd(bytes: Uint8Array, onEnd: () => void): ReadableStream {
+  // Of a fixed length, so that it goes out with Content-Length: some servers read no chunks.
   const { readable, writable } = new FixedLengthStream(bytes.byteLength);
   const writer = writable.getWriter();
+  const held = Math.max(0, bytes.byteLength - HELD_BYTES);
   const feed = async () => {
-    await writer.write(bytes.subarray(0, -1));
+    if (held > 0) await writer.write(bytes.subarray(0, held));
     await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
-    onLast();
-    await writer.write(bytes.subarray(-1));
+    onEnd();
+    await writer.write(bytes.subarray(held));
     await writer.close();
   };
   // A fault of the connection is told by the fetch; an answer before the end of the body is no fault.

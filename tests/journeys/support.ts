@@ -1,0 +1,267 @@
+/**
+ * What a journey needs: clients that speak HTTP to the Worker under test, an outside world that is
+ * scripted, a clock that can be moved on, and messages that are delivered by hand.
+ */
+import {
+  createExecutionContext,
+  createMessageBatch,
+  createScheduledController,
+  evictDurableObject,
+  getQueueResult,
+  runDurableObjectAlarm,
+  runInDurableObject,
+  waitOnExecutionContext,
+} from 'cloudflare:test';
+import { env, exports } from 'cloudflare:workers';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
+import type { Limits, Scope, UserId } from '../../src/accounts/types';
+import type { RequestView } from '../../src/requests/view';
+import { type RecordedCall, type Script, scriptedFetch } from '../support/scripted-fetch';
+import worker, { resetFaults, sent } from '../support/worker';
+
+export const ORIGIN = 'https://foreman.test';
+export const ADMIN = { authorization: `Bearer ${env.ADMIN_TOKEN}` };
+const OPENAI = 'POST https://openai.test/v1/images/generations';
+const TERMINAL = ['succeeded', 'failed', 'canceled', 'expired'];
+
+// --- The outside world -----------------------------------------------------------------------------
+
+const scripts: Record<string, Script | readonly Script[]> = {};
+let upstream = scriptedFetch(scripts);
+let offsetMs = 0;
+
+/** Every test of the file starts with nothing scripted, no fault and the true time. */
+export function useWorld(): void {
+  const trueNow = Date.now;
+  beforeEach(() => {
+    for (const name of Object.keys(scripts)) delete scripts[name];
+    upstream = scriptedFetch(scripts);
+    offsetMs = 0;
+    resetFaults();
+    vi.stubGlobal('fetch', upstream.fetch);
+    vi.spyOn(Date, 'now').mockImplementation(() => trueNow.call(Date) + offsetMs);
+    for (const level of ['info', 'warn', 'error'] as const) {
+      vi.spyOn(console, level).mockImplementation(() => {});
+    }
+  });
+  afterEach(() => {
+    resetFaults();
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
+    expect(upstream.unlisted).toEqual([]);
+  });
+}
+
+/** What was stored as due comes due: the alarm still has to be run. */
+export const advance = (ms: number) => {
+  offsetMs += ms;
+};
+
+const PNG = `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E
+rkJggg==`.replace(/\s/g, '');
+export const image: Script = () =>
+  Response.json({ created: 1, data: [{ b64_json: PNG }] }, { headers: { 'x-request-id': 'p-1' } });
+export const serverError: Script = () =>
+  Response.json({ error: { message: 'broken', type: 'server_error' } }, { status: 500 });
+
+/** Scripts of the images API, call by call; the calls it gets are returned. */
+export function openai(...answers: readonly Script[]): readonly RecordedCall[] {
+  const calls: RecordedCall[] = [];
+  const last = answers.at(-1) ?? image;
+  scripts[OPENAI] = (call, signal) => {
+    calls.push(call);
+    return (answers[calls.length - 1] ?? last)(call, signal);
+  };
+  return calls;
+}
+
+/** A script that stands still until it is opened. */
+export function held(script: Script = image) {
+  const gate = Promise.withResolvers<void>();
+  const answer: Script = async (call, signal) => {
+    await gate.promise;
+    return script(call, signal);
+  };
+  return { answer, open: () => gate.resolve() };
+}
+
+export interface Receiver {
+  readonly url: string;
+  readonly posts: readonly RecordedCall[];
+}
+
+/** A webhook receiver that answers post by post; its last answer goes on. */
+export function receiver(...answers: readonly (number | Script)[]): Receiver {
+  const url = `https://hooks.example.com/${crypto.randomUUID()}`;
+  const posts: RecordedCall[] = [];
+  scripts[`POST ${url}`] = (call, signal) => {
+    posts.push(call);
+    const answer = answers[posts.length - 1] ?? answers.at(-1) ?? 204;
+    return typeof answer === 'function' ? answer(call, signal) : new Response(null, { status: answer });
+  };
+  return { url, posts };
+}
+
+// --- Clients ---------------------------------------------------------------------------------------
+
+interface Call {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export async function http(method: string, path: string, call: Call = {}): Promise<Response> {
+  const { body, headers } = call;
+  return exports.default.fetch(new URL(path, ORIGIN), {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+async function made<T>(path: string, body: unknown): Promise<T> {
+  const response = await http('POST', path, { body, headers: ADMIN });
+  expect(response.status).toBe(201);
+  return response.json<T>();
+}
+
+export async function newKey(userId: UserId, scopes?: readonly Scope[]) {
+  const body = { name: 'test', ...(scopes ? { scopes } : {}) };
+  return made<{ id: string; key: string }>(`/v1/admin/users/${userId}/keys`, body);
+}
+
+export async function newClient(limits: Partial<Limits> = {}) {
+  const { id: userId } = await made<{ id: UserId }>('/v1/admin/users', { name: 'tenant', limits });
+  const { key } = await newKey(userId);
+  return clientOf(userId, key);
+}
+export type Client = Awaited<ReturnType<typeof newClient>>;
+
+function clientOf(userId: UserId, key: string) {
+  const stub = env.FOREMAN.getByName(userId);
+  const authorization = `Bearer ${key}`;
+  const call = (method: string, path: string, { body, headers }: Call = {}) =>
+    http(method, path, { body, headers: { authorization, ...headers } });
+
+  const read = async <T>(path: string): Promise<T> => {
+    const response = await call('GET', path);
+    expect(response.status).toBe(200);
+    return response.json<T>();
+  };
+  const get = (id: string) => read<RequestView>(`/v1/requests/${id}`);
+
+  return {
+    userId,
+    key,
+    call,
+    get,
+    /** A small sketch unless told otherwise. */
+    async submit(fields: object = {}, headers: Record<string, string> = {}): Promise<RequestView> {
+      const small = { model: 'sketch', prompt: 'a boat', width: 64, height: 64 };
+      const body = 'model' in fields ? { prompt: 'a boat', ...fields } : { ...small, ...fields };
+      const response = await call('POST', '/v1/requests', { body, headers });
+      expect(response.status).toBe(202);
+      return response.json<RequestView>();
+    },
+    /** The request once it is `status`, or once it has ended. */
+    reached: (id: string, ...statuses: readonly string[]) =>
+      vi.waitFor(
+        async () => {
+          const request = await get(id);
+          expect(statuses.length > 0 ? statuses : TERMINAL).toContain(request.status);
+          return request;
+        },
+        { timeout: 8_000, interval: 10 },
+      ),
+    list: async () => (await read<{ items: RequestView[] }>('/v1/requests?limit=100')).items,
+    deliveries: async (id: string) =>
+      (await read<{ items: DeliveryView[] }>(`/v1/requests/${id}/deliveries`)).items,
+    secret: async () => (await read<{ secret: string }>('/v1/webhooks/default-secret')).secret,
+    /** Runs the alarm, which must have been set, whatever it was set to. */
+    async alarm() {
+      expect(await runDurableObjectAlarm(stub)).toBe(true);
+    },
+    evict: () => evictDurableObject(stub),
+    /** Ends the object in the middle of whatever it does. */
+    abort: () =>
+      runInDurableObject(stub, (_, state) => state.abort('aborted by a test')).catch(() => {}),
+    sql: <T>(work: (sql: SqlStorage) => T): Promise<T> =>
+      runInDurableObject(stub, (_, state) => work(state.storage.sql)),
+  };
+}
+
+export interface DeliveryView {
+  readonly id: string;
+  readonly type: string;
+  readonly status: string;
+  readonly attempts: readonly { status: number | null; response: string | null }[];
+  readonly next_attempt_at: string | null;
+}
+
+// --- What is stored --------------------------------------------------------------------------------
+
+export interface IndexRow {
+  readonly status: string;
+  readonly version: number;
+  readonly state: string;
+}
+
+export const indexRow = (id: string) =>
+  env.DB.prepare('SELECT * FROM requests WHERE id = ?').bind(id).first<IndexRow>();
+
+export const indexed = (id: string, status: string) =>
+  until(async () => {
+    const row = await indexRow(id);
+    expect(row?.status).toBe(status);
+    return row;
+  });
+
+/** The foreman knows that D1 has the request's present version. */
+export const confirmed = (client: Client, id: string) =>
+  until(async () => {
+    const [row] = await client.sql((sql) =>
+      sql.exec('SELECT projected_version AS v FROM requests WHERE id = ?', id).toArray(),
+    );
+    expect(row?.v).toBeTypeOf('number');
+  });
+
+export async function objectKeys(id: string): Promise<string[]> {
+  const { objects } = await env.IMAGES.list({ prefix: `images/${id}/` });
+  return objects.map(({ key }) => key);
+}
+
+export async function count(table: string, where: string, ...values: string[]): Promise<number> {
+  const row = await env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE ${where}`)
+    .bind(...values)
+    .first<{ n: number }>();
+  return row?.n ?? 0;
+}
+
+export function until<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, { timeout: 8_000, interval: 10 });
+}
+
+// --- Queues and crons ------------------------------------------------------------------------------
+
+/** Delivers one batch by hand and waits for all that follows from it. */
+export async function deliver(queue: string, bodies: readonly unknown[]) {
+  const messages = bodies.map((body, index) => ({
+    id: `message-${index}`,
+    timestamp: new Date(),
+    attempts: 1,
+    body,
+  }));
+  const batch = createMessageBatch(`foreman-${queue}`, messages);
+  const context = createExecutionContext();
+  await worker.queue(batch, env, context);
+  return getQueueResult(batch, context);
+}
+
+/** The messages given to a queue so far, the lost ones too. */
+export const messagesTo = (queue: (typeof sent)[number]['queue']) =>
+  sent.filter((message) => message.queue === queue).map(({ body }) => body);
+
+export async function runCrons(): Promise<void> {
+  const context = createExecutionContext();
+  await worker.scheduled(createScheduledController(), env, context);
+  await waitOnExecutionContext(context);
+}
