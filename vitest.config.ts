@@ -46,6 +46,7 @@ export default defineConfig({
           name: 'workers',
           include: ['tests/**/*.test.ts'],
           exclude: ['tests/e2e/**'],
+          globalSetup: ['./tests/support/start-fake-openai.ts'],
           setupFiles: ['./tests/support/apply-migrations.ts'],
           testTimeout: 20_000,
         },

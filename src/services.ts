@@ -14,6 +14,7 @@ import { createGenerationService } from './generation/service';
 import { objectKeyOf, placeOf } from './images/keys';
 import { createImageService } from './images/service';
 import { createImageStore, deleteImageStatements, imageStatements } from './images/store';
+import { MAX_IMAGE_BYTES } from './images/types';
 import { parseSettings } from './platform/config';
 import { checkUntrustedUrl, createFetchUntrusted } from './platform/fetch-untrusted';
 import type { UserId } from './platform/ids';
@@ -22,6 +23,8 @@ import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore, upsertStatement } from './requests/store';
 import { watchSocket } from './requests/watcher';
 import { deleteDeliveryStatement, deliveryStatements, getFinishedOf } from './webhooks/store';
+
+const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -47,6 +50,13 @@ export function createServices(env: Env) {
     ...urlPolicy,
   });
 
+  const fetchImage = async (url: string) => {
+    const { timeoutMs, maxBytes } = IMAGE_FETCH;
+    const fetched = await fetchBytes(fetchUntrusted, { url, timeoutMs, maxBytes });
+    if (!fetched.ok) throw new Error(fetched.reason);
+    return fetched.bytes;
+  };
+
   const authenticate = createAuthenticate({
     keySigningSecret: settings.keySigningSecret,
     adminToken: settings.adminToken,
@@ -67,7 +77,7 @@ export function createServices(env: Env) {
       const place = placeOf(id);
       return place && objectKeyOf(place);
     }),
-    fetchUrl: (input) => fetchImage(fetchUntrusted, input),
+    fetchUrl: (input) => fetchBytes(fetchUntrusted, input),
   });
   const requestStore = createRequestStore(env.DB);
   const requests = createRequestService({
@@ -105,7 +115,7 @@ export function createServices(env: Env) {
     detached: { count: 0 },
     generationConsumer: {
       catalog,
-      provider: createProviders(settings, { sleep }),
+      provider: createProviders(settings, { sleep, fetchImage }),
       inputs,
       images,
       providerTimeoutMs: settings.providerTimeoutMs,
@@ -143,7 +153,7 @@ async function writeNews(db: D1Database, news: News): Promise<void> {
   if (statements.length > 0) await db.batch(statements);
 }
 
-async function fetchImage(
+async function fetchBytes(
   fetchUntrusted: ReturnType<typeof createFetchUntrusted>,
   input: { url: string; timeoutMs: number; maxBytes: number },
 ) {
@@ -156,7 +166,7 @@ async function fetchImage(
   });
   const refuse = (reason: string) => ({ ok: false as const, reason });
   if (answer.outcome === 'refused') return refuse(answer.reason);
-  if (answer.outcome === 'failed') return refuse(`The input image: ${answer.message}`);
-  if (answer.status !== 200) return refuse(`The input image answered ${answer.status}.`);
+  if (answer.outcome === 'failed') return refuse(`The image cannot be fetched: ${answer.message}`);
+  if (answer.status !== 200) return refuse(`The image’s URL answered ${answer.status}.`);
   return { ok: true as const, bytes: answer.body };
 }

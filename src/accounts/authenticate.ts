@@ -58,13 +58,19 @@ export function createAuthenticate(deps: {
     },
     admin(headers) {
       const token = bearerToken(headers);
-      if (token === null || !sameText(token, deps.adminToken)) throw unauthorized();
+      if (token === null || !isAdminToken(token, deps.adminToken)) throw unauthorized();
     },
   };
 }
 
 function bearerToken(headers: Headers): string | null {
-  return /^Bearer +([\x21-\x7e]+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? null;
+  return /^Bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? null;
+}
+
+/** The token may be any text; a header carries it as UTF-8, which some servers read as Latin-1. */
+function isAdminToken(token: string, expected: string): boolean {
+  const decoded = Buffer.from(token, 'latin1').toString('utf8');
+  return sameText(token, expected) || sameText(decoded, expected);
 }
 
 function sameText(a: string, b: string): boolean {

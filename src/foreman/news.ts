@@ -4,12 +4,12 @@
  */
 import * as accounts from '../accounts/limits';
 import type { Account, KeyRecord } from '../accounts/types';
-import type { DeliveryId, RequestId } from '../platform/ids';
+import type { DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import type { RequestState, Tombstone } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 import type { FinishedDelivery } from '../webhooks/types';
-import type { Desk } from './desk';
+import { type Desk, wakeProjector } from './desk';
 
 export interface News {
   readonly requests: readonly (RequestState | Tombstone)[];
@@ -21,9 +21,12 @@ export interface Confirmation {
   readonly requests: readonly { readonly id: RequestId; readonly version: number }[];
   readonly deliveries: readonly DeliveryId[];
   readonly accountVersion: number | null;
+  /** The projector stops here: what is left wants a new wake-up. */
+  readonly last: boolean;
 }
 
-const PAGE = 100;
+/** With up to ten statements a request, a page stays well within one D1 batch. */
+const PAGE = 25;
 
 export function pullNews(desk: Pick<Desk, 'sql'>): News {
   return {
@@ -34,7 +37,11 @@ export function pullNews(desk: Pick<Desk, 'sql'>): News {
 }
 
 /** Says whether there is more; if not, the projector has answered its wake-up. */
-export function confirmNews(desk: Desk, confirmation: Confirmation): { readonly more: boolean } {
+export function confirmNews(
+  desk: Desk,
+  confirmation: Confirmation,
+  userId: UserId,
+): { readonly more: boolean } {
   const completedBefore = desk.now - desk.settings.requestHotMs;
   for (const confirmed of confirmation.requests) {
     ledger.confirmNews(desk.sql, confirmed);
@@ -45,7 +52,8 @@ export function confirmNews(desk: Desk, confirmation: Confirmation): { readonly 
     accounts.confirmNews(desk.sql, confirmation.accountVersion);
   }
   const more = hasNews(desk.sql);
-  if (!more) desk.memory.wake = null;
+  if (!more || confirmation.last) desk.memory.wake = null;
+  if (more && confirmation.last) wakeProjector(desk, userId);
   return { more };
 }
 

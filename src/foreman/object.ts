@@ -125,7 +125,9 @@ export class Foreman extends DurableObject<Env> {
   }
 
   confirmNews(confirmation: news.Confirmation): { more: boolean } {
-    return this.#change((desk) => news.confirmNews(desk, confirmation));
+    const account = accounts.loadAccount(this.#fixed.sql);
+    if (!account) return { more: false };
+    return this.#change((desk) => news.confirmNews(desk, confirmation, account.userId));
   }
 
   // --- Accounts ------------------------------------------------------------------------------------

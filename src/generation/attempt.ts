@@ -8,7 +8,7 @@ import type { ImageService } from '../images/service';
 import type { JsonObject } from '../platform/json';
 import type { Logger } from '../platform/log';
 import type { AttemptResult, Running } from '../requests/types';
-import { sizeFor } from './candidates';
+import { priceOf, sizeFor } from './candidates';
 import type { Catalog, Target } from './catalog';
 import { inputOf } from './decide';
 import type { InputStore } from './inputs';
@@ -154,7 +154,7 @@ async function deliver(
   return {
     outcome: 'succeeded',
     output: output as unknown as JsonObject,
-    costMicros: answer.costMicros ?? target.priceMicros * stored.length,
+    costMicros: answer.costMicros ?? priceOf(target, input) * stored.length,
     providerRequestId: answer.providerRequestId,
     warnings: [
       ...answer.warnings,

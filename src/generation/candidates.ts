@@ -1,5 +1,5 @@
 /** Which targets could serve a given input, and why the others cannot. */
-import type { Catalog, Target } from './catalog';
+import { type Catalog, pricePerImage, type Target } from './catalog';
 import type { AspectRatio, GenerationInput } from './types';
 
 export interface Candidate {
@@ -30,9 +30,14 @@ export function candidatesFor(
     })
     .map((target) => ({
       target,
-      priceMicros: target.priceMicros * request.input.n,
+      priceMicros: priceOf(target, request.input) * request.input.n,
       passedOver: catalog.unavailable(target) ?? shortcoming(target, request.input),
     }));
+}
+
+/** Micro-dollars per image. */
+export function priceOf(target: Target, input: GenerationInput): number {
+  return pricePerImage(target, input.provider_options?.[target.provider] ?? {});
 }
 
 /** What of the input this target cannot do at all; null when it can do it. */

@@ -1,6 +1,6 @@
 /**
  * The catalogue: what clients may ask for, and which targets can make it, in order of preference.
- * Prices are micro-dollars per image.
+ * Prices are micro-dollars per image, from the providers' price pages of November 2026.
  */
 import type { Settings } from '../platform/config';
 import type { OutputFormat } from './types';
@@ -12,6 +12,8 @@ export interface Target {
   /** The provider's own name of the model. */
   readonly model: string;
   readonly priceMicros: number;
+  /** What `provider_options.<provider>.quality` makes of the price; else `priceMicros` holds. */
+  readonly qualityPriceMicros: Readonly<Record<string, number>>;
   /** A call whose end is unknown may be made again at no cost. */
   readonly repeatable: boolean;
   readonly limits: TargetLimits;
@@ -40,18 +42,30 @@ const openaiLimits: TargetLimits = {
   mask: true,
 };
 
-const openai = (model: string, dollars: number, limits: Partial<TargetLimits> = {}): Target => ({
-  provider: 'openai',
-  model,
-  priceMicros: Math.round(dollars * 1e6),
-  repeatable: false,
-  limits: { ...openaiLimits, ...limits },
-});
+/** `dollars` by quality; the first is what a request without a quality is held against. */
+const openai = (
+  model: string,
+  dollars: Readonly<Record<string, number>>,
+  limits: Partial<TargetLimits> = {},
+): Target => {
+  const prices = Object.entries(dollars).map(
+    ([name, usd]) => [name, Math.round(usd * 1e6)] as const,
+  );
+  return {
+    provider: 'openai',
+    model,
+    priceMicros: prices[0]?.[1] ?? 0,
+    qualityPriceMicros: Object.fromEntries(prices),
+    repeatable: false,
+    limits: { ...openaiLimits, ...limits },
+  };
+};
 
 const embedded = (provider: 'sketch' | 'chaos', model: string): Target => ({
   provider,
   model,
   priceMicros: 0,
+  qualityPriceMicros: {},
   // Chaos plays a provider whose lost calls count.
   repeatable: provider === 'sketch',
   limits: { sizes: null, maxImages: 8, formats: ['png'], inputImage: false, mask: false },
@@ -60,20 +74,36 @@ const embedded = (provider: 'sketch' | 'chaos', model: string): Target => ({
 const sketch: Model = { id: 'sketch', targets: [embedded('sketch', 'sketch')] };
 
 const openaiModels: readonly Model[] = [
-  { id: 'gpt-image-1', targets: [openai('gpt-image-1', 0.042)] },
-  { id: 'gpt-image-1-mini', targets: [openai('gpt-image-1-mini', 0.011)] },
-  { id: 'gpt-image-1.5', targets: [openai('gpt-image-1.5', 0.034)] },
-  { id: 'gpt-image-2', targets: [openai('gpt-image-2', 0.053)] },
+  {
+    id: 'gpt-image-1',
+    targets: [openai('gpt-image-1', { medium: 0.042, low: 0.011, high: 0.167 })],
+  },
+  {
+    id: 'gpt-image-1-mini',
+    targets: [openai('gpt-image-1-mini', { medium: 0.011, low: 0.005, high: 0.036 })],
+  },
+  {
+    id: 'gpt-image-1.5',
+    targets: [openai('gpt-image-1.5', { medium: 0.034, low: 0.009, high: 0.133 })],
+  },
+  {
+    id: 'gpt-image-2',
+    targets: [openai('gpt-image-2', { medium: 0.053, low: 0.014, high: 0.21 })],
+  },
   {
     id: 'dall-e-3',
     targets: [
-      openai('dall-e-3', 0.04, {
-        sizes: ['1024x1024', '1792x1024', '1024x1792'],
-        maxImages: 1,
-        formats: ['png'],
-        inputImage: false,
-        mask: false,
-      }),
+      openai(
+        'dall-e-3',
+        { standard: 0.04, hd: 0.08 },
+        {
+          sizes: ['1024x1024', '1792x1024', '1024x1792'],
+          maxImages: 1,
+          formats: ['png'],
+          inputImage: false,
+          mask: false,
+        },
+      ),
     ],
   },
 ];
@@ -116,4 +146,11 @@ export function createCatalog(settings: Pick<Settings, 'openai' | 'chaosModels'>
     unavailable: (target) =>
       target.provider === 'openai' && !settings.openai ? 'OPENAI_API_KEY is not set' : null,
   };
+}
+
+/** Micro-dollars for one image of this target with the client's options for its provider. */
+export function pricePerImage(target: Target, options: { readonly quality?: unknown }): number {
+  const { quality } = options;
+  const price = typeof quality === 'string' ? target.qualityPriceMicros[quality] : undefined;
+  return price ?? target.priceMicros;
 }

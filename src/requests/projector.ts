@@ -7,8 +7,8 @@ import type { Logger } from '../platform/log';
 import { done, retryAfter, type Verdict } from '../platform/queue';
 import type { ProjectionMessage } from './types';
 
-/** A message that finds more than this leaves the rest to the foreman's next wake-up. */
-const MAX_PAGES = 50;
+/** An invocation may make 1,000 D1 queries; what is left after this wants another wake-up. */
+const MAX_PAGES = 3;
 const RETRY_SECONDS = 10;
 
 export interface ProjectorDeps {
@@ -27,7 +27,8 @@ export async function project(message: ProjectionMessage, deps: ProjectorDeps): 
     try {
       const news = await foreman.pullNews();
       if (!(await written(news, deps))) return done;
-      const { more } = await foreman.confirmNews(confirmationOf(news));
+      const last = page === MAX_PAGES - 1;
+      const { more } = await foreman.confirmNews(confirmationOf(news, last));
       if (!more) return done;
     } catch (error) {
       deps.log.warn('projection.foreman_unreachable', { user_id: message.user, error });
@@ -48,7 +49,8 @@ async function written(news: News, deps: ProjectorDeps): Promise<boolean> {
   }
 }
 
-const confirmationOf = (news: News): Confirmation => ({
+const confirmationOf = (news: News, last: boolean): Confirmation => ({
+  last,
   requests: news.requests.map(({ id, version }) => ({ id, version })),
   deliveries: news.deliveries.map((delivery) => delivery.id),
   accountVersion: news.account?.account.version ?? null,

@@ -44,6 +44,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  if (process.env.E2E_LOG) (await import('node:fs')).writeFileSync(process.env.E2E_LOG, server.output());
   await server?.close();
   await receiver?.close();
   await fake?.close();

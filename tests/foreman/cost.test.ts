@@ -44,11 +44,9 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     };
     const confirm = () => {
       const pulled = news.pullNews(desk);
-      news.confirmNews(desk, {
-        requests: pulled.requests.map(({ id, version }) => ({ id, version })),
-        deliveries: [],
-        accountVersion: null,
-      });
+      const requests = pulled.requests.map(({ id, version }) => ({ id, version }));
+      const rest = { deliveries: [], accountVersion: null, last: false };
+      news.confirmNews(desk, { requests, ...rest }, tenant.userId);
     };
     const spec = newSpec(tenant.userId);
     const { credential } = tenant;

@@ -9,6 +9,7 @@ const candidate = (name: string, overrides: Partial<Candidate> = {}): Candidate 
     provider: 'openai',
     model: name,
     priceMicros: 40_000,
+    qualityPriceMicros: {},
     repeatable: false,
     limits: { sizes: null, maxImages: 8, formats: ['png'], inputImage: false, mask: false },
   },

@@ -141,7 +141,10 @@ async function firstPost(hook: ReturnType<typeof receiver>) {
 async function expectServed(client: Client, request: RequestView): Promise<void> {
   const [stored] = request.images;
   if (!stored) throw new Error('there is no image');
-  for (const answer of [await client.call('GET', stored.url), await http('GET', stored.signed_url)]) {
+  for (const answer of [
+    await client.call('GET', stored.url),
+    await http('GET', stored.signed_url),
+  ]) {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png']);
     const digest = await crypto.subtle.digest('SHA-256', await answer.arrayBuffer());
     expect(Buffer.from(digest).toString('hex')).toBe(stored.sha256);

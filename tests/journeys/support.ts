@@ -57,7 +57,8 @@ export const advance = (ms: number) => {
   offsetMs += ms;
 };
 
-const PNG = `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E
+const PNG =
+  `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E
 rkJggg==`.replace(/\s/g, '');
 export const image: Script = () =>
   Response.json({ created: 1, data: [{ b64_json: PNG }] }, { headers: { 'x-request-id': 'p-1' } });
@@ -97,7 +98,9 @@ export function receiver(...answers: readonly (number | Script)[]): Receiver {
   scripts[`POST ${url}`] = (call, signal) => {
     posts.push(call);
     const answer = answers[posts.length - 1] ?? answers.at(-1) ?? 204;
-    return typeof answer === 'function' ? answer(call, signal) : new Response(null, { status: answer });
+    return typeof answer === 'function'
+      ? answer(call, signal)
+      : new Response(null, { status: answer });
   };
   return { url, posts };
 }

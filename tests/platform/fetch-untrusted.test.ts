@@ -288,6 +288,7 @@ const HOSTILE: readonly (readonly [group: string, reason: RegExp, urls: readonly
     /no longer than 2048/,
     [
       `https://example.com/${'a'.repeat(2_029)}`,
+      `https://example.com/#${'a'.repeat(2_028)}`,
       // Shorter as written; every character is six once it is encoded.
       `https://example.com/${'ü'.repeat(400)}`,
     ],
@@ -300,6 +301,26 @@ describe('a URL from outside', () => {
       expect(reasonOf(url)).toMatch(reason);
       expect(reasonOf(url)).toMatch(/^The URL.*\.$/);
     });
+  });
+
+  it.each([
+    ['https://255.255.255.255/', 'broadcast'],
+    ['https://254.255.255.255/', 'reserved'],
+    ['https://[::]/', 'unspecified'],
+    ['https://[::1]/', 'loopback'],
+    ['https://[::127.0.0.1]/', 'IPv4-compatible'],
+    ['https://[::ffff:127.0.0.1]/', 'IPv4-mapped'],
+    ['https://[64:ff9b::a00:1]/', 'NAT64'],
+    ['https://[64:ff9b:1::1]/', 'NAT64'],
+    ['https://[100::1]/', 'discard-only'],
+    ['https://[2001::1]/', 'Teredo'],
+    ['https://[2001:2::1]/', 'protocol assignment'],
+    ['https://[2002:7f00:1::1]/', '6to4'],
+    ['https://[4000::1]/', 'reserved'],
+    ['https://[fec0::1]/', 'site-local'],
+    ['https://[ff02::1]/', 'multicast'],
+  ])('%s is refused by the name of its range: %s', (url, what) => {
+    expect(reasonOf(url)).toContain(`is not a public one (${what}).`);
   });
 
   it.each([
@@ -509,6 +530,14 @@ describe('fetchUntrusted', () => {
       expect(answer.outcome === 'answered' && text(answer.body)).toBe('0123456789');
     },
   );
+
+  it('says that a body was cut when maxBytes ends between two chunks', async () => {
+    const { stream } = createStream(['01234', '56789', 'a']);
+    const { call } = createFake(() => new Response(stream));
+    const answer = await call({ onOverflow: 'truncate' });
+    expect(answer).toMatchObject({ outcome: 'answered', truncated: true });
+    expect(answer.outcome === 'answered' && text(answer.body)).toBe('0123456789');
+  });
 
   it('cuts an endless body after maxBytes and stops the stream', async () => {
     const { stream, state } = createStream(forever());

@@ -22,6 +22,8 @@ interface Switches {
   foreman: ForemanFault;
   /** Only these methods of a foreman, or of R2; empty: all of them. */
   only: string[];
+  /** How many more calls meet a fault. */
+  times: number;
 }
 
 const off: Readonly<Switches> = {
@@ -32,10 +34,11 @@ const off: Readonly<Switches> = {
   events: null,
   foreman: null,
   only: [],
+  times: Number.POSITIVE_INFINITY,
 };
 
 export const faults: Switches = { ...off };
-type Part = Exclude<keyof Switches, 'only'>;
+type Part = Exclude<keyof Switches, 'only' | 'times'>;
 type QueueName = 'generation' | 'webhooks' | 'events';
 
 /** How often each part failed on purpose since the switches were last reset. */
@@ -54,10 +57,18 @@ function noCounts(): Record<Part, number> {
   return { d1: 0, r2: 0, generation: 0, webhooks: 0, events: 0, foreman: 0 };
 }
 
-async function pass(part: Part): Promise<void> {
+/** The fault that this call meets, if any: each one is counted. */
+function meets(part: Part, ...kinds: readonly Switches[Part][]): Switches[Part] {
   const fault = faults[part];
-  if (fault !== 'fail' && fault !== 'hang') return;
+  if (fault === null || !kinds.includes(fault) || faults.times < 1) return null;
+  faults.times -= 1;
   faulted[part] += 1;
+  return fault;
+}
+
+async function pass(part: Part): Promise<void> {
+  const fault = meets(part, 'fail', 'hang');
+  if (fault === null) return;
   if (fault === 'hang') await new Promise<never>(() => {});
   throw new Error(`${part} fails on purpose`);
 }
@@ -115,9 +126,7 @@ function queueOf<Body>(real: Queue<Body>, queue: QueueName): Queue<Body> {
       for (const body of name === 'send' ? bodies.slice(0, 1) : bodies) sent.push({ queue, body });
     }
     await pass(queue);
-    if (faults[queue] !== 'swallow') return call();
-    faulted[queue] += 1;
-    return undefined;
+    return meets(queue, 'swallow') ? undefined : call();
   });
 }
 
@@ -125,9 +134,9 @@ const stubOf = <T extends object>(real: T) =>
   delegating(real, async (name, call) => {
     if (!chosen(name)) return call();
     await pass('foreman');
+    const isLost = meets('foreman', 'lose_answer') !== null;
     const answer = await call();
-    if (faults.foreman !== 'lose_answer') return answer;
-    faulted.foreman += 1;
+    if (!isLost) return answer;
     throw Object.assign(new Error('the answer was lost on purpose'), { retryable: true });
   });
 

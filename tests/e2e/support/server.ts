@@ -100,7 +100,8 @@ export async function startServer(environment: Record<string, string> = {}): Pro
     startAgain: start,
     async close() {
       await crash();
-      await rm(stateDir, { recursive: true, force: true, maxRetries: 3 });
+      if (process.env.E2E_KEEP) console.log('KEPT', stateDir);
+      else await rm(stateDir, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }
