@@ -90,8 +90,9 @@ export function createServices(env: Env) {
     catalog,
     requests,
     inputs,
-    urlFault: (url) => {
-      const checked = checkUntrustedUrl(url, urlPolicy);
+    urlFault: (url, origin) => {
+      const hosts = [...ownHosts, new URL(origin).hostname];
+      const checked = checkUntrustedUrl(url, { ...urlPolicy, ownHosts: hosts });
       return checked.ok ? null : checked.reason;
     },
     now,

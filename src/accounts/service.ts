@@ -4,7 +4,7 @@
 import { decodeCursor, encodeCursor } from '../platform/cursor';
 import { AppError } from '../platform/errors';
 import { isId, newId } from '../platform/ids';
-import { accountNotFound, unauthorized } from './errors';
+import { accountNotFound, listUnavailable, unauthorized } from './errors';
 import { issueKey } from './keys';
 import type { AccountStore, PageKey } from './store';
 import type { Me, NewAccount } from './tenancy';
@@ -73,7 +73,9 @@ export function createAccountService(deps: {
 
     async listUsers(input: { readonly limit: number; readonly cursor: string | undefined }) {
       const after = input.cursor === undefined ? null : pageKeyOf(input.cursor);
-      const page = await deps.store.getUserPage({ limit: input.limit + 1, after });
+      const page = await deps.store
+        .getUserPage({ limit: input.limit + 1, after })
+        .catch(() => Promise.reject(listUnavailable()));
       const items = page.slice(0, input.limit);
       const last = page.length > items.length ? items.at(-1) : undefined;
       return { items, nextCursor: last ? encodeCursor([last.createdAt, last.userId]) : null };

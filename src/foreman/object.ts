@@ -94,7 +94,7 @@ export class Foreman extends DurableObject<Env> {
 
   // --- Consumers -----------------------------------------------------------------------------------
 
-  claim(message: Pick<RunMessage, 'request' | 'release'>): work.ClaimAnswer {
+  claim(message: Parameters<typeof work.claim>[1]): work.ClaimAnswer {
     return this.#change((desk) => work.claim(desk, message));
   }
 
@@ -110,7 +110,7 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => work.deadLetter(desk, message));
   }
 
-  claimDelivery(input: { delivery: DeliveryId }): DeliveryClaim {
+  claimDelivery(input: { delivery: DeliveryId; token: string }): DeliveryClaim {
     return this.#change((desk) => posting.claim(desk, input));
   }
 

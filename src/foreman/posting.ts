@@ -7,14 +7,18 @@ import { claimDelivery, settleDelivery } from '../webhooks/delivery';
 import type { DeliveryClaim, DeliveryResult } from '../webhooks/types';
 import { type Desk, wakeProjector } from './desk';
 
-export function claim(desk: Desk, input: { readonly delivery: DeliveryId }): DeliveryClaim {
+export function claim(
+  desk: Desk,
+  input: { readonly delivery: DeliveryId; readonly token: string },
+): DeliveryClaim {
   const delivery = deliveries.getOne(desk.sql, input.delivery);
   const account = accounts.loadAccount(desk.sql);
   if (delivery?.status !== 'pending' || !account) return { verdict: 'stale' };
-  const token = crypto.randomUUID();
+  const { token } = input;
+  const isRepeated = delivery.lease?.token === token;
   const next = claimDelivery(delivery, token, desk.now);
-  if (next === delivery) return { verdict: delivery.lease ? 'busy' : 'stale' };
-  deliveries.updateOne(desk.sql, next);
+  if (next !== delivery) deliveries.updateOne(desk.sql, next);
+  else if (!isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
   const { id, userId, requestId, url, body, correlationId, traceparent, attempts } = delivery;
   return {
     verdict: 'deliver',

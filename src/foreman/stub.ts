@@ -3,7 +3,9 @@
  * object moved is made once more with a fresh stub; every method is safe to replay, as each names
  * its request, release or token.
  */
+import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
+import { consoleLogger } from '../platform/log';
 import type { Foreman } from './object';
 
 const methods = [
@@ -59,21 +61,40 @@ function callOf(stub: DurableObjectStub<Foreman>, method: Method) {
     (stub as unknown as Record<Method, (...args: unknown[]) => Promise<unknown>>)[method](...args);
 }
 
+/** @throws AppError `unavailable` when the object cannot be reached; its own faults as they are. */
 async function withAnotherTry<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (!isWorthAnotherTry(error)) throw error;
-    return call();
+    if (!isWorthAnotherTry(error)) throw asFault(error);
   }
+  return call().catch((error: unknown) => {
+    throw asFault(error);
+  });
 }
 
+/** What the platform tells of an error that came from a Durable Object. */
+interface Flags {
+  readonly remote?: boolean;
+  readonly retryable?: boolean;
+  readonly overloaded?: boolean;
+  readonly durableObjectReset?: boolean;
+}
+
+const flagsOf = (error: unknown): Flags =>
+  typeof error === 'object' && error !== null ? error : {};
+
 function isWorthAnotherTry(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false;
-  const flags = error as {
-    retryable?: boolean;
-    overloaded?: boolean;
-    durableObjectReset?: boolean;
-  };
-  return flags.durableObjectReset === true || (flags.retryable === true && !flags.overloaded);
+  const { durableObjectReset, retryable, overloaded } = flagsOf(error);
+  return durableObjectReset === true || (retryable === true && !overloaded);
+}
+
+/** A fault thrown by our own code in the object is ours; anything else is the way there. */
+function asFault(error: unknown): unknown {
+  const { remote, retryable, overloaded, durableObjectReset } = flagsOf(error);
+  if (remote && !retryable && !overloaded && !durableObjectReset) return error;
+  consoleLogger.warn('foreman.unreachable', { error });
+  const message =
+    'The service cannot be reached right now. With an Idempotency-Key it is safe to try again.';
+  return new AppError('unavailable', message, { retryAfterMs: 2_000 });
 }

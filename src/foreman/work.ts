@@ -31,16 +31,23 @@ export type SettleAnswer =
   /** Another attempt decides: what this one stored must go. */
   | { readonly verdict: 'stale' };
 
-export function claim(desk: Desk, message: Pick<RunMessage, 'request' | 'release'>): ClaimAnswer {
+/** Tokens are the caller's: a claim or settle whose answer got lost can be made again. */
+export function claim(
+  desk: Desk,
+  message: Pick<RunMessage, 'request' | 'release'> & { readonly token: string },
+): ClaimAnswer {
   const row = ledger.getOne(desk.sql, message.request);
   if (!row || row.state.status === 'deleted') return { verdict: 'stale' };
   const { state } = row;
+  if (state.status === 'running' && state.current.token === message.token) {
+    return { verdict: 'run', job: jobOf(state) };
+  }
   if (state.status === 'running' && state.release === message.release) return { verdict: 'busy' };
   const next = lifecycle.claim(
     state,
     {
       release: message.release,
-      token: newToken(),
+      token: message.token,
       decide: deciderFor(desk, state, 'slot_given'),
     },
     desk.now,
@@ -57,8 +64,8 @@ export function settle(
     readonly request: RequestId;
     readonly token: string;
     readonly result: AttemptResult;
-    /** Whether this consumer has time for another attempt. */
-    readonly mayContinue: boolean;
+    /** For the attempt that may follow at once; null when this consumer has no time for one. */
+    readonly nextToken: string | null;
   },
 ): SettleAnswer {
   const row = ledger.getOne(desk.sql, input.request);
@@ -69,15 +76,18 @@ export function settle(
     {
       token: input.token,
       result: input.result,
-      nextToken: input.mayContinue ? newToken() : null,
+      nextToken: input.nextToken,
       decide: deciderFor(desk, state, 'attempt_ended'),
     },
     desk.now,
   );
-  if (next === state) return { verdict: 'stale' };
-  save(desk, row, next);
-  fillSlots(desk);
-  return next.status === 'running' ? { verdict: 'run', job: jobOf(next) } : { verdict: 'settled' };
+  if (next !== state) {
+    save(desk, row, next);
+    fillSlots(desk);
+  } else if (!lifecycle.hasSettled(state, input.token)) return { verdict: 'stale' };
+  return next.status === 'running' && next.current.token === input.nextToken
+    ? { verdict: 'run', job: jobOf(next) }
+    : { verdict: 'settled' };
 }
 
 /** Memory only, no row: a lease is short, and a foreman that restarts extends them all. */
@@ -144,4 +154,3 @@ function budgetLeft(
 }
 
 const jobOf = (state: Running): Job => ({ state, token: state.current.token });
-const newToken = () => crypto.randomUUID();

@@ -16,12 +16,12 @@ const CLAIM_RETRY_SECONDS = 5;
 const SETTLE_DELAYS_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
 
 export interface GenerationForeman {
-  claim(message: Pick<RunMessage, 'request' | 'release'>): Promise<ClaimAnswer>;
+  claim(message: Pick<RunMessage, 'request' | 'release'> & { token: string }): Promise<ClaimAnswer>;
   settle(input: {
     request: RequestId;
     token: string;
     result: AttemptResult;
-    mayContinue: boolean;
+    nextToken: string | null;
   }): Promise<SettleAnswer>;
 }
 
@@ -42,7 +42,8 @@ export async function claimGeneration(
 ): Promise<{ verdict: Verdict; run: (() => Promise<void>) | null }> {
   let claimed: ClaimAnswer;
   try {
-    claimed = await deps.foreman(message.user).claim(message);
+    const { request, release } = message;
+    claimed = await deps.foreman(message.user).claim({ request, release, token: newToken() });
   } catch (error) {
     const { user: user_id, request: request_id, correlation_id } = message;
     deps.log.warn('generation.claim_failed', { user_id, request_id, correlation_id, error });
@@ -93,10 +94,10 @@ async function settle(
   deps: GenerationConsumerDeps,
 ): Promise<SettleAnswer | null> {
   const { state, token } = job;
+  const nextToken = deps.now() < deps.startBefore ? newToken() : null;
+  const settled = { request: state.id, token, result, nextToken };
   for (const delay of [...SETTLE_DELAYS_MS, null]) {
     try {
-      const mayContinue = deps.now() < deps.startBefore;
-      const settled = { request: state.id, token, result, mayContinue };
       return await deps.foreman(state.userId).settle(settled);
     } catch (error) {
       const { id: request_id, correlationId: correlation_id } = state;
@@ -106,3 +107,5 @@ async function settle(
   }
   return null;
 }
+
+const newToken = () => crypto.randomUUID();

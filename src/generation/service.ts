@@ -37,14 +37,14 @@ export function createGenerationService(deps: {
   readonly catalog: Catalog;
   readonly requests: Pick<RequestService, 'submit'>;
   readonly inputs: InputStore;
-  /** Why a URL must not be called; null when it may. */
-  readonly urlFault: (url: string) => string | null;
+  /** Why a URL must not be called; null when it may. `origin` is where the service was reached. */
+  readonly urlFault: (url: string, origin: string) => string | null;
   readonly now: () => number;
 }): GenerationService {
   return {
     async submit({ credential, body, rawBody, context }) {
       const input = inputPart(body);
-      checkFields(body, input, deps.urlFault);
+      checkFields(body, input, (url) => deps.urlFault(url, context.origin));
       for (const [index, model] of (input.fallback_models ?? []).entries()) {
         if (!deps.catalog.find(model))
           throw unknownModel({ path: `fallback_models.${index}`, model });

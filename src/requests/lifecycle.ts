@@ -84,7 +84,7 @@ export function settle(
   now: number,
 ): RequestState {
   if (state.status !== 'running' || state.current.token !== facts.token) return state;
-  const attempts = [...state.attempts, endAttempt(state, facts.result, now)];
+  const attempts = [...state.attempts, endAttempt(state, facts.result, facts.token, now)];
   if (facts.result.outcome === 'succeeded') {
     const { current: _, ...rest } = state;
     return {
@@ -118,7 +118,7 @@ export function loseLease(
     providerRequestId: null,
     possiblyBilled: !state.current.repeatable,
   };
-  const attempts = [...state.attempts, endAttempt(state, result, now)];
+  const attempts = [...state.attempts, endAttempt(state, result, null, now)];
   const decision = facts.decide(attempts);
   if (decision.next === 'end') return finish({ ...state, attempts }, 'failed', decision.error, now);
   const wait: Wait =
@@ -163,6 +163,11 @@ export function deadLetter(
     details: { retryable: true },
   };
   return finish(state, 'failed', error, now);
+}
+
+/** Whether this very caller has settled before: its answer got lost, and it asks again. */
+export function hasSettled(state: RequestState, token: string): boolean {
+  return state.attempts.some((attempt) => attempt.token === token);
 }
 
 export function costMicros(state: RequestState): number {
@@ -255,13 +260,19 @@ function abandonAttempt(
       providerRequestId: null,
       possiblyBilled: !state.current.repeatable,
     },
+    null,
     now,
   );
   return { ...state, attempts: [...state.attempts, ended] };
 }
 
-function endAttempt(state: Running, result: AttemptResult, now: number): EndedAttempt {
-  const { token: _, ...attempt } = state.current;
+function endAttempt(
+  state: Running,
+  result: AttemptResult,
+  token: string | null,
+  now: number,
+): EndedAttempt {
+  const attempt = { ...state.current, token };
   const failed = result.outcome !== 'succeeded';
   const possiblyBilled = failed && result.possiblyBilled;
   const charged = possiblyBilled ? attempt.reservedMicros : 0;

@@ -82,6 +82,8 @@ export interface RunningAttempt extends AttemptBase {
 }
 
 export interface EndedAttempt extends AttemptBase {
+  /** Of the caller that settled it; null when the foreman ended it without its caller. */
+  readonly token: string | null;
   readonly completedAt: number;
   readonly outcome: Outcome;
   readonly costMicros: number;

@@ -18,7 +18,7 @@ const SETTLE_DELAYS_MS = [100, 1_000, 5_000];
 
 export interface WebhookConsumerDeps {
   readonly foreman: (userId: UserId) => {
-    claimDelivery(input: { delivery: DeliveryId }): Promise<DeliveryClaim>;
+    claimDelivery(input: { delivery: DeliveryId; token: string }): Promise<DeliveryClaim>;
     settleDelivery(input: {
       delivery: DeliveryId;
       token: string;
@@ -39,7 +39,8 @@ export async function claimWebhook(
   const { user: user_id, delivery, correlation_id } = message;
   let claimed: DeliveryClaim;
   try {
-    claimed = await deps.foreman(message.user).claimDelivery({ delivery });
+    const token = crypto.randomUUID();
+    claimed = await deps.foreman(message.user).claimDelivery({ delivery, token });
   } catch (error) {
     deps.log.warn('webhook.claim_failed', {
       user_id,

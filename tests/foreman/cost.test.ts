@@ -52,10 +52,10 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     const { credential } = tenant;
     intake.submit(desk, { credential, spec, warnings: [], floorMicros: 0, fingerprint: 'f' });
     confirm();
-    const claimed = work.claim(desk, { request: spec.id, release: 1 });
+    const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't' });
     if (claimed.verdict !== 'run') throw new Error(claimed.verdict);
     const { token } = claimed.job;
-    work.settle(desk, { request: spec.id, token, result: success, mayContinue: true });
+    work.settle(desk, { request: spec.id, token, result: success, nextToken: null });
     confirm();
     runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId);
     const left = intake.read(desk, { credential, id: spec.id });

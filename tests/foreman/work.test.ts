@@ -37,7 +37,7 @@ async function released(tenant: Tenant, overrides = {}): Promise<RequestId> {
 
 async function claimed(tenant: Tenant, overrides = {}) {
   const id = await released(tenant, overrides);
-  const answer = await tenant.foreman.claim({ request: id, release: 7 });
+  const answer = await tenant.foreman.claim({ request: id, release: 7, token: 'token-1' });
   if (answer.verdict !== 'run') throw new Error(`expected run: ${answer.verdict}`);
   return { id, token: answer.job.token };
 }
@@ -48,33 +48,53 @@ describe('a claim', () => {
     const id = await released(tenant);
     const message = { request: id, release: 7 };
     const answers = await Promise.all([
-      tenant.foreman.claim(message),
-      tenant.foreman.claim(message),
+      tenant.foreman.claim({ ...message, token: 'one' }),
+      tenant.foreman.claim({ ...message, token: 'two' }),
     ]);
     expect(answers.map((answer) => answer.verdict).sort()).toEqual(['busy', 'run']);
+  });
+
+  it('made again with its own token, because its answer got lost, has the same answer', async () => {
+    const tenant = await newTenant();
+    const message = { request: await released(tenant), release: 7, token: 'one' };
+    const first = await tenant.foreman.claim(message);
+    expect(await tenant.foreman.claim(message)).toEqual(first);
   });
 
   it('of another release, or of an unknown request, is stale', async () => {
     const tenant = await newTenant();
     const id = await released(tenant);
-    expect(await tenant.foreman.claim({ request: id, release: 6 })).toEqual({ verdict: 'stale' });
     const unknown: RequestId = 'req_0zzzzzzzzzzzzzzzzzzzzzzzzzz';
-    expect(await tenant.foreman.claim({ request: unknown, release: 1 })).toEqual({
-      verdict: 'stale',
-    });
+    for (const message of [
+      { request: id, release: 6, token: 't' },
+      { request: unknown, release: 1, token: 't' },
+    ]) {
+      expect(await tenant.foreman.claim(message)).toEqual({ verdict: 'stale' });
+    }
   });
 });
 
 describe('a settle', () => {
-  it('twice with one token counts once', async () => {
+  it('twice with one token counts once, and has the same answer', async () => {
     const tenant = await newTenant();
     const { id, token } = await claimed(tenant);
     const settle = () =>
-      tenant.foreman.settle({ request: id, token, result: success, mayContinue: true });
+      tenant.foreman.settle({ request: id, token, result: success, nextToken: 'next' });
     expect(await settle()).toEqual({ verdict: 'settled' });
     const before = await stateOf(tenant, id);
-    expect(await settle()).toEqual({ verdict: 'stale' });
+    expect(await settle()).toEqual({ verdict: 'settled' });
     expect(await stateOf(tenant, id)).toEqual(before);
+  });
+
+  it('that is made again, because its answer got lost, still hands over the next attempt', async () => {
+    const tenant = await newTenant();
+    const input = { model: 'auto' };
+    const { id, token } = await claimed(tenant, input);
+    const settle = () =>
+      tenant.foreman.settle({ request: id, token, result: failure('failed'), nextToken: 'next' });
+    const first = await settle();
+    expect(first).toMatchObject({ verdict: 'run', job: { token: 'next' } });
+    expect(await settle()).toEqual(first);
   });
 
   it('after a cancel is stale and changes nothing', async () => {
@@ -85,7 +105,7 @@ describe('a settle', () => {
       request: id,
       token,
       result: success,
-      mayContinue: true,
+      nextToken: 'next',
     });
     expect(answer).toEqual({ verdict: 'stale' });
     expect((await stateOf(tenant, id)).status).toBe('canceled');
@@ -99,7 +119,7 @@ describe('a settle', () => {
       request: id,
       token,
       result: success,
-      mayContinue: true,
+      nextToken: 'next',
     });
     expect(answer).toEqual({ verdict: 'stale' });
   });
@@ -110,7 +130,7 @@ describe('a settle', () => {
     const during = await tenant.foreman.me(tenant.credential);
     expect(during?.usage).toMatchObject({ reservedMicros: 42_000, spentMicros: 0 });
     const result = { ...success, costMicros: 40_000 };
-    await tenant.foreman.settle({ request: id, token, result, mayContinue: true });
+    await tenant.foreman.settle({ request: id, token, result, nextToken: 'next' });
     const after = await tenant.foreman.me(tenant.credential);
     expect(after?.usage).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
   });
@@ -122,7 +142,7 @@ describe('a settle', () => {
       request: id,
       token,
       result: failure('failed'),
-      mayContinue: true,
+      nextToken: 'next',
     });
     expect(await stateOf(tenant, id)).toMatchObject({ status: 'queued', wait: { for: 'time' } });
     expect((await tenant.foreman.me(tenant.credential))?.usage).toMatchObject({ running: 0 });

@@ -24,6 +24,7 @@ const attempt = (
   overrides: Partial<EndedAttempt> = {},
 ): EndedAttempt => ({
   number: 1,
+  token: 'token-1',
   provider: 'openai',
   model,
   reason: 'first choice',

@@ -140,7 +140,8 @@ export async function newClient(limits: Partial<Limits> = {}) {
 export type Client = Awaited<ReturnType<typeof newClient>>;
 
 function clientOf(userId: UserId, key: string) {
-  const stub = env.FOREMAN.getByName(userId);
+  // A stub of an object that was aborted stays broken.
+  const stub = () => env.FOREMAN.getByName(userId);
   const authorization = `Bearer ${key}`;
   const call = (method: string, path: string, { body, headers }: Call = {}) =>
     http(method, path, { body, headers: { authorization, ...headers } });
@@ -179,16 +180,14 @@ function clientOf(userId: UserId, key: string) {
     deliveries: async (id: string) =>
       (await read<{ items: DeliveryView[] }>(`/v1/requests/${id}/deliveries`)).items,
     secret: async () => (await read<{ secret: string }>('/v1/webhooks/default-secret')).secret,
-    /** Runs the alarm, which must have been set, whatever it was set to. */
-    async alarm() {
-      expect(await runDurableObjectAlarm(stub)).toBe(true);
-    },
-    evict: () => evictDurableObject(stub),
+    /** Runs the alarm, whatever it is set to; it must be set, or be set soon. */
+    alarm: () => until(async () => expect(await runDurableObjectAlarm(stub())).toBe(true)),
+    evict: () => evictDurableObject(stub()),
     /** Ends the object in the middle of whatever it does. */
     abort: () =>
-      runInDurableObject(stub, (_, state) => state.abort('aborted by a test')).catch(() => {}),
-    sql: <T>(work: (sql: SqlStorage) => T): Promise<T> =>
-      runInDurableObject(stub, (_, state) => work(state.storage.sql)),
+      runInDurableObject(stub(), (_, state) => state.abort('aborted by a test')).catch(() => {}),
+    sql: <T>(work: (sql: SqlStorage, state: DurableObjectState) => T | Promise<T>): Promise<T> =>
+      runInDurableObject(stub(), (_, state) => work(state.storage.sql, state)),
   };
 }
 
