@@ -135,6 +135,20 @@ async function demonstrate(
   showDelivery(delivery, delivery.at - submittedAt);
 }
 
+function explain(
+  error: unknown,
+  facts: { log: readonly string[]; wasStopped: boolean; isLate: boolean },
+): void {
+  if (facts.wasStopped) {
+    console.error('\nStopped.');
+    return;
+  }
+  const late = facts.isLate ? ` (the demo may take ${LIMIT_MS / 1000} s)` : '';
+  console.error(`\nThe demo failed. ${(error as Error).message}${late}`);
+  if (facts.log.length === 0) return;
+  console.error(`\nLast lines of the server's log:\n${facts.log.join('\n')}`);
+}
+
 async function main(): Promise<number> {
   const beganAt = performance.now();
   const stopping = new AbortController();
@@ -167,12 +181,7 @@ async function main(): Promise<number> {
     console.log(`\n${good('Everything held.')} ${ms(performance.now() - beganAt)} in all.`);
     exitCode = 0;
   } catch (error) {
-    const reason = limit.aborted ? ` (the demo may take ${LIMIT_MS / 1000} s)` : '';
-    console.error(`\nThe demo failed. ${(error as Error).message}${reason}`);
-    const wasStopped = stopping.signal.aborted;
-    if (!wasStopped && log.length > 0) {
-      console.error(`\nLast lines of the server's log:\n${log.join('\n')}`);
-    }
+    explain(error, { log, wasStopped: stopping.signal.aborted, isLate: limit.aborted });
   } finally {
     await run.end();
   }

@@ -17,7 +17,8 @@ import { createWebhookRoutes } from './webhooks/routes';
 export type App = OpenAPIHono<HttpEnv>;
 
 export function createApp(services: Services): App {
-  const { authenticate, accounts, requests, present, catalog, generation, images } = services;
+  const { authenticate, accounts, requests, present, catalog, generation } = services;
+  const { images, webhooks } = services;
   const { settings, log, now } = services;
   const app = new OpenAPIHono<HttpEnv>();
 
@@ -36,6 +37,12 @@ export function createApp(services: Services): App {
   });
   app.use(requestContext(settings.publicOrigin));
 
+  // Who asks comes before what is asked: a stranger learns nothing of how bodies are checked.
+  app.use('/v1/requests/*', async (c, next) => {
+    authenticate.credential(c.req.raw.headers);
+    await next();
+  });
+
   app.route('/', createHealthRoutes(readiness(services)));
   app.route('/', createAccountRoutes({ authenticate, accounts }));
   app.route('/', createGenerationRoutes({ authenticate, generation, requests, catalog, present }));
@@ -48,6 +55,7 @@ export function createApp(services: Services): App {
       authenticate,
       defaultSecret: (credential) =>
         services.foreman(credential.userId).defaultWebhookSecret(credential),
+      deliveries: webhooks.deliveries,
     }),
   );
 

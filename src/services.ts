@@ -22,6 +22,7 @@ import { consoleLogger } from './platform/log';
 import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore, upsertStatement } from './requests/store';
 import { watchSocket } from './requests/watcher';
+import { createWebhookService } from './webhooks/service';
 import { deleteDeliveryStatement, deliveryStatements, getFinishedOf } from './webhooks/store';
 
 const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
@@ -83,8 +84,12 @@ export function createServices(env: Env) {
   const requests = createRequestService({
     foreman: (userId) => ({ ...foreman(userId), watch }),
     store: requestStore,
-    finishedDeliveries: (input) => getFinishedOf(env.DB, input),
     now,
+  });
+  const webhooks = createWebhookService({
+    requests,
+    pending: (input) => foreman(input.credential.userId).deliveriesOf(input),
+    finished: (input) => getFinishedOf(env.DB, input),
   });
   const generation = createGenerationService({
     catalog,
@@ -111,6 +116,7 @@ export function createServices(env: Env) {
     images,
     requestStore,
     requests,
+    webhooks,
     generation,
     /** Calls that go on after their queue handler has returned. */
     detached: { count: 0 },

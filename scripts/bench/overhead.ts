@@ -4,7 +4,7 @@
 // whatever else the machine does hits both.
 //
 //   npm run bench [-- --rounds 5 --size 1024x1024]
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -131,13 +131,15 @@ async function main(): Promise<void> {
       size: { type: 'string', default: '1024x1024' },
     },
   });
-  const rounds = Number(values.rounds);
-  const folder = await mkdtemp(join(tmpdir(), 'foreman-overhead-'));
+  const rounds = Math.max(1, Number(values.rounds) || 0);
+  const folder = mkdtempSync(join(tmpdir(), 'foreman-overhead-'));
+  // At a signal too, at which miniflare ends this process.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const lines: string[] = [];
   const onLog = (line: string) => {
     if (lines.push(line) > LAST_LINES) lines.shift();
   };
-  const stops: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
+  const stops: (() => Promise<void>)[] = [];
   try {
     const scene = await createScene(values.size);
     stops.unshift(scene.stop);

@@ -34,13 +34,18 @@ export interface Scene {
   stop(): Promise<void>;
 }
 
+interface Webhook {
+  at: number;
+  body: string;
+}
+
 const WEBHOOK_LIMIT_MS = 20_000;
 const PROMPT = 'a red sunset over mountains';
 
 export async function createScene(size: string): Promise<Scene> {
   const answer = await recordAnswer(size);
   const agent = new Agent({ keepAlive: true });
-  const waiting = new Map<string, (at: number) => void>();
+  const waiting = new Map<string, (webhook: Webhook) => void>();
   // With one request in flight these are its own; with more they are not read.
   let called = 0;
   let answered = 0;
@@ -53,9 +58,10 @@ export async function createScene(size: string): Promise<Scene> {
     answered = performance.now();
   });
   const receiver = await listen(async (incoming, respond) => {
-    await readBody(incoming);
-    waiting.get(incoming.url ?? '')?.(performance.now());
+    const body = await readBody(incoming);
+    const at = performance.now();
     respond(204);
+    waiting.get(incoming.url ?? '')?.({ at, body });
   });
 
   return {
@@ -64,7 +70,7 @@ export async function createScene(size: string): Promise<Scene> {
     async run(subject) {
       count += 1;
       const path = `/${count}`;
-      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      const { promise, resolve, reject } = Promise.withResolvers<Webhook>();
       const timer = setTimeout(() => {
         reject(new Error(`${subject.name}: no webhook within ${WEBHOOK_LIMIT_MS} ms`));
       }, WEBHOOK_LIMIT_MS);
@@ -74,7 +80,11 @@ export async function createScene(size: string): Promise<Scene> {
         const posted = performance.now();
         await post(subject, JSON.stringify(body), agent);
         const accepted = performance.now();
-        const told = await promise;
+        const { at: told, body: event } = await promise;
+        // A failure would be told sooner, or later, and measure nothing.
+        if (JSON.parse(event).type !== 'request.succeeded') {
+          throw new Error(`${subject.name} did not succeed: ${event.slice(0, 1_000)}`);
+        }
         return { posted, accepted, called, answered, told };
       } finally {
         clearTimeout(timer);

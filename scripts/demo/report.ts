@@ -12,12 +12,15 @@ export function showEvent(event: RequestEvent, after: number): void {
   );
 }
 
-function detail({ type, data }: RequestEvent): string {
+function detail({ type, sequence, data }: RequestEvent): string {
+  // An event that is told late carries the request as it is by then, which says nothing of it.
+  if (sequence !== data.version) return '';
   const attempt = data.attempts.at(-1);
-  const last = attempt?.error ? `attempt ${attempt.number}: ${attempt.error.message}, ` : '';
   switch (type) {
     case 'request.queued':
-      return `${last}${data.waiting ? `waits for: ${data.waiting.reason}` : ''}`;
+      return [attempt?.error?.message, data.waiting && `waits: ${data.waiting.reason}`]
+        .filter((part) => part)
+        .join('; ');
     case 'request.running':
       return attempt ? `attempt ${attempt.number} with ${attempt.provider}` : '';
     case 'request.succeeded':

@@ -39,6 +39,7 @@ export const requestSchema = z.object({
     })
     .nullable(),
   warnings: z.array(z.string()),
+  version: z.int(),
 });
 export type Request = z.output<typeof requestSchema>;
 
@@ -54,7 +55,7 @@ export const userSchema = z.object({ id: z.string() });
 export const keySchema = z.object({ id: z.string(), key: z.string() });
 export const secretSchema = z.object({ secret: z.string() });
 
-/** Told by the type: an event that is told late carries the request as it is by then. */
+/** By the type: an event that is told late carries the request as it is by then. */
 export function isLast({ type }: RequestEvent): boolean {
   return type !== 'request.queued' && type !== 'request.running';
 }

@@ -5,7 +5,7 @@
  * Time only moves forward here: while the clock stands before what was already counted, nothing is
  * refilled and no day or month begins.
  */
-import type { Limits } from './types';
+import type { Limits, Refusal } from './types';
 
 export interface Usage {
   /** Whole and partial requests left in the bucket at `refilledAt`. */
@@ -19,16 +19,6 @@ export interface Usage {
   readonly spentMicros: number;
   /** Held back for calls that are running. */
   readonly reservedMicros: number;
-}
-
-export interface Refusal {
-  readonly code: 'rate_limited' | 'too_many_waiting' | 'quota_exceeded';
-  readonly limit: keyof Limits;
-  readonly allowed: number;
-  readonly used: number;
-  /** Null when waiting does not help, only another limit does. */
-  readonly retryAfterMs: number | null;
-  readonly message: string;
 }
 
 export type Admission =

@@ -22,6 +22,17 @@ export const limitsSchema = z.strictObject({
 });
 export type Limits = z.output<typeof limitsSchema>;
 
+/** Why a request was not admitted, with the limit's number and its use. */
+export interface Refusal {
+  readonly code: 'rate_limited' | 'too_many_waiting' | 'quota_exceeded';
+  readonly limit: keyof Limits;
+  readonly allowed: number;
+  readonly used: number;
+  /** Null when waiting does not help, only another limit does. */
+  readonly retryAfterMs: number | null;
+  readonly message: string;
+}
+
 export const DEFAULT_LIMITS: Limits = {
   requests_per_minute: 100,
   burst: 100,

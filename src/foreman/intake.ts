@@ -1,8 +1,8 @@
 /** What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction. */
-import { admit, type Refusal, rateLimitHeaders } from '../accounts/admission';
+import { admit, rateLimitHeaders } from '../accounts/admission';
 import * as accounts from '../accounts/limits';
 import { checkCredential } from '../accounts/tenancy';
-import type { Credential } from '../accounts/types';
+import type { Credential, Refusal } from '../accounts/types';
 import type { RequestId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';

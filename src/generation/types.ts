@@ -56,7 +56,7 @@ export const generationInputSchema = z.strictObject({
   mask: imageReference.optional(),
   strength: z.number().min(0).max(1).optional(),
   provider_options: z
-    .record(z.string().max(64), z.record(z.string().max(64), z.json()))
+    .record(z.string().max(64), z.record(z.string().max(64), z.unknown()))
     .optional()
     .describe('Options passed on as they are, by provider: `{"openai": {"quality": "high"}}`'),
   fallback_models: z.array(z.string().min(1).max(100)).max(8).optional(),

@@ -5,14 +5,15 @@ import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, preferredWaitMs, validationHook } from '../platform/http';
 import { isId, type RequestId } from '../platform/ids';
 import { apiKeySecurity, problemResponses } from '../platform/openapi';
+import { answerSubmitted, describe } from './answers';
 import { requestNotFound } from './errors';
 import { eventStream } from './event-stream';
 import { readIdempotencyKey } from './idempotency';
 import { listQuerySchema, pageOf, readListQuery } from './listing';
-import type { RequestService, Submitted } from './service';
+import type { RequestService } from './service';
 import type { RequestState } from './types';
 import { isTerminal } from './types';
-import { iso, type PresentRequest, requestViewSchema } from './view';
+import { type PresentRequest, requestViewSchema } from './view';
 
 export interface RequestRouteDeps {
   readonly authenticate: Authenticate;
@@ -31,27 +32,6 @@ const listSchema = z
     total: z.int().optional(),
   })
   .openapi('RequestList');
-
-const deliverySchema = z
-  .object({
-    id: z.string(),
-    type: z.string(),
-    request_id: z.string(),
-    url: z.string(),
-    status: z.enum(['pending', 'delivered', 'failed']),
-    attempts: z.array(
-      z.object({
-        at: z.iso.datetime(),
-        status: z.int().nullable(),
-        duration_ms: z.int(),
-        response: z.string().nullable().describe('The first 1 kB of the answer'),
-        error: z.string().nullable(),
-      }),
-    ),
-    next_attempt_at: z.iso.datetime().nullable(),
-    created_at: z.iso.datetime(),
-  })
-  .openapi('Delivery');
 
 const listRoute = createRoute({
   method: 'get',
@@ -133,22 +113,6 @@ const deleteRoute = createRoute({
   responses: { 204: { description: 'Gone' }, ...problemResponses(401, 403, 404, 503) },
 });
 
-const deliveriesRoute = createRoute({
-  method: 'get',
-  path: '/v1/requests/{id}/deliveries',
-  tags,
-  security: apiKeySecurity,
-  summary: 'The webhook deliveries of a request, with every attempt',
-  request: { params },
-  responses: {
-    200: {
-      description: 'All of them',
-      content: json(z.object({ items: z.array(deliverySchema), next_cursor: z.null() })),
-    },
-    ...problemResponses(401, 403, 404, 503),
-  },
-});
-
 export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv> {
   const { authenticate, requests, present } = deps;
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
@@ -220,55 +184,7 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
     return c.body(null, 204);
   });
 
-  app.openapi(deliveriesRoute, async (c) => {
-    const items = (await requests.deliveries(named(c))).map((delivery) => ({
-      id: delivery.id,
-      type: delivery.type,
-      request_id: delivery.requestId,
-      url: delivery.url,
-      status: delivery.status,
-      attempts: delivery.attempts.map((attempt) => ({
-        at: iso(attempt.at),
-        status: attempt.status,
-        duration_ms: attempt.durationMs,
-        response: attempt.response,
-        error: attempt.error,
-      })),
-      next_attempt_at: delivery.status === 'pending' ? iso(delivery.nextAttemptAt) : null,
-      created_at: iso(delivery.createdAt),
-    }));
-    return c.json({ items, next_cursor: null }, 200);
-  });
-
   return app;
-}
-
-/** 202 for a new request, 200 for one that has ended meanwhile or was asked for before. */
-export function answerSubmitted(
-  c: Context<HttpEnv>,
-  submitted: Submitted,
-  present: PresentRequest,
-) {
-  const { state, replayed, headers } = submitted;
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
-  if (replayed) c.header('Idempotent-Replayed', 'true');
-  describe(c, state);
-  c.header('Location', `/v1/requests/${state.id}`);
-  const status = replayed || isTerminal(state) ? 200 : 202;
-  return c.json(present(state, submitted), status);
-}
-
-/** The version is the ETag; a live request says when to look again. */
-function describe(c: Context<HttpEnv>, state: RequestState): void {
-  c.header('ETag', `"${state.version}"`);
-  c.header('Cache-Control', 'private, no-cache');
-  if (!isTerminal(state)) c.header('Retry-After', String(retryAfterSeconds(state)));
-}
-
-/** Soon while a call runs; when the wait is over while one waits for a time. */
-function retryAfterSeconds(state: RequestState): number {
-  if (state.status !== 'queued' || state.wait.for !== 'time') return 1;
-  return Math.max(1, Math.ceil((state.wait.until - Date.now()) / 1000));
 }
 
 function requestId(text: string): RequestId {

@@ -2,13 +2,11 @@
  * The use cases of requests, whatever their kind. The foreman is asked first; what it has handed
  * over is read from D1.
  */
-import type { Refusal } from '../accounts/admission';
 import { forbidden, unauthorized } from '../accounts/errors';
-import type { Credential } from '../accounts/types';
+import type { Credential, Refusal } from '../accounts/types';
 import type { ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
 import { AppError } from '../platform/errors';
 import { newId, type RequestId } from '../platform/ids';
-import type { Delivery } from '../webhooks/types';
 import {
   idempotencyMismatch,
   notFinished,
@@ -32,7 +30,6 @@ export interface RequestForeman {
     id: RequestId;
     archived: { version: number } | null;
   }): Promise<{ outcome: 'deleted' | 'absent' | 'unauthorized' | 'forbidden' }>;
-  deliveriesOf(input: { credential: Credential; id: RequestId }): Promise<Delivery[] | null>;
   /** Null when the request cannot be watched; `read` then says why. */
   watch(input: { credential: Credential; id: RequestId }): Promise<Watch | null>;
 }
@@ -58,13 +55,11 @@ export interface RequestService {
   ): Promise<Submitted>;
   list(query: PageQuery): Promise<PageRow[]>;
   count(query: PageQuery): Promise<number>;
-  deliveries(input: Named): Promise<Delivery[]>;
 }
 
 export function createRequestService(deps: {
   readonly foreman: (userId: Credential['userId']) => RequestForeman;
   readonly store: RequestStore;
-  readonly finishedDeliveries: (input: Named) => Promise<Delivery[]>;
   readonly now: () => number;
 }): RequestService {
   const archived = async ({ credential, id }: Named): Promise<RequestState> => {
@@ -174,14 +169,6 @@ export function createRequestService(deps: {
 
     list: (query) => fromIndex(deps.store.getPage(query), 'The list of requests'),
     count: (query) => fromIndex(deps.store.getCount(query), 'The list of requests'),
-
-    async deliveries(input) {
-      await get(input);
-      const pending = await deps.foreman(input.credential.userId).deliveriesOf(input);
-      const finished = await fromIndex(deps.finishedDeliveries(input), 'The delivery log');
-      const known = new Set(finished.map((delivery) => delivery.id));
-      return [...finished, ...(pending ?? []).filter((delivery) => !known.has(delivery.id))];
-    },
   };
 }
 

@@ -14,6 +14,8 @@ import {
 } from './types';
 
 const isoTime = z.iso.datetime();
+/** Any JSON object; its depth was bounded when it came in. */
+const jsonObject = z.record(z.string(), z.unknown());
 const usd = z.number().describe('US dollars');
 
 export const attemptViewSchema = z
@@ -31,9 +33,7 @@ export const attemptViewSchema = z
       .boolean()
       .describe('The provider may have charged for a call that brought nothing'),
     provider_request_id: z.string().nullable(),
-    error: z
-      .object({ code: z.string(), message: z.string(), details: z.record(z.string(), z.json()) })
-      .nullable(),
+    error: z.object({ code: z.string(), message: z.string(), details: jsonObject }).nullable(),
   })
   .openapi('Attempt');
 
@@ -42,13 +42,13 @@ export const requestViewSchema = z
     id: z.string(),
     status: z.enum(requestStatuses),
     model: z.string(),
-    input: z.record(z.string(), z.json()),
+    input: jsonObject,
     images: z.array(imageViewSchema),
     error: z
       .object({
         code: z.enum(requestErrorCodes),
         message: z.string(),
-        details: z.record(z.string(), z.json()),
+        details: jsonObject,
       })
       .nullable(),
     attempts: z.array(attemptViewSchema),

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { createServices } from '../../src/services';
-import { faulted, faults } from '../support/worker';
+import { deletedKeys, faulted, faults } from '../support/worker';
 import {
   advance,
   confirmed,
@@ -51,8 +51,8 @@ describe('DELETE', () => {
     await until(() => expect(hook.posts).toHaveLength(1));
     expect(hook.posts[0]?.json()).toMatchObject({ type: 'request.canceled' });
     gate.open();
-    await until(async () => expect(await objectKeys(id)).toHaveLength(1));
-    await until(async () => expect(await objectKeys(id)).toEqual([]));
+    await until(() => expect(deletedKeys).toEqual([`images/${id}/1/0`]));
+    expect(await objectKeys(id)).toEqual([]);
     expect((await client.call('GET', `/v1/requests/${id}`)).status).toBe(404);
     await indexed(id, 'deleted');
   });
@@ -70,8 +70,9 @@ describe('DELETE', () => {
   it('wins over news of the request that come after it', async () => {
     const client = await newClient();
     const { projector } = createServices(env);
-    const { id } = await client.submit();
+    await until(async () => expect(await count('users', 'id = ?', client.userId)).toBe(1));
     faults.events = 'swallow';
+    const { id } = await client.submit();
     await client.reached(id, 'succeeded');
     const late = await projector.foreman(client.userId).pullNews();
     expect(late.requests).toMatchObject([{ id, status: 'succeeded' }]);

@@ -21,7 +21,7 @@ const inForeman = (client: Client, id: string) =>
   client.sql((sql) => sql.exec('SELECT id FROM requests WHERE id = ?', id).toArray().length);
 
 const makeDue = async (client: Client, id: string) => {
-  await client.sql((sql) => sql.exec('UPDATE requests SET due_at = 0 WHERE id = ?', id));
+  await client.sql((sql) => sql.exec('UPDATE requests SET due_at = 1 WHERE id = ?', id));
   await client.alarm();
 };
 
@@ -105,6 +105,7 @@ describe('a request that has left the foreman', () => {
     const retried = await client.call('POST', `${path}/retry`);
     expect(retried.status).toBe(202);
     expect(await retried.json()).toMatchObject({ retry_of: request.id });
+    await until(() => expect(hook.posts).toHaveLength(2));
   });
 
   it('answers 503 while D1 is down, as nobody can say that it is not there', async () => {

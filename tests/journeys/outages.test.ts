@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { faulted, faults } from '../support/worker';
+import { deletedKeys, faulted, faults } from '../support/worker';
 import {
   ADMIN,
   advance,
@@ -155,7 +155,8 @@ describe('while a provider is down', () => {
       attempts: [{ outcome: 'unknown', possibly_billed: true }],
     });
     gate.open();
-    await until(async () => expect(await objectKeys(id)).toEqual([]));
+    await until(() => expect(deletedKeys).toEqual([`images/${id}/1/0`]));
+    expect(await objectKeys(id)).toEqual([]);
     expect(await client.get(id)).toEqual(expired);
   });
 });

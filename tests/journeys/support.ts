@@ -10,7 +10,6 @@ import {
   getQueueResult,
   runDurableObjectAlarm,
   runInDurableObject,
-  waitOnExecutionContext,
 } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, vi } from 'vitest';
@@ -30,11 +29,13 @@ const scripts: Record<string, Script | readonly Script[]> = {};
 let upstream = scriptedFetch(scripts);
 let offsetMs = 0;
 
-/** Every test of the file starts with nothing scripted, no fault and the true time. */
+/**
+ * Every test of the file starts with no fault, no call on record and the true time. A receiver stays
+ * for the file: its URL is its own, and a webhook may come after the end of its test.
+ */
 export function useWorld(): void {
   const trueNow = Date.now;
   beforeEach(() => {
-    for (const name of Object.keys(scripts)) delete scripts[name];
     upstream = scriptedFetch(scripts);
     offsetMs = 0;
     resetFaults();
@@ -262,8 +263,4 @@ export async function deliver(queue: string, bodies: readonly unknown[]) {
 export const messagesTo = (queue: (typeof sent)[number]['queue']) =>
   sent.filter((message) => message.queue === queue).map(({ body }) => body);
 
-export async function runCrons(): Promise<void> {
-  const context = createExecutionContext();
-  await worker.scheduled(createScheduledController(), env, context);
-  await waitOnExecutionContext(context);
-}
+export const runCrons = () => worker.scheduled(createScheduledController(), env);

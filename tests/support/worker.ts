@@ -47,10 +47,14 @@ export const faulted: Record<Part, number> = noCounts();
 /** Everything that was given to a queue, whether or not the queue kept it. */
 export const sent: { readonly queue: QueueName; readonly body: unknown }[] = [];
 
+/** Keys that R2 has deleted, for what is put and gone too soon to be seen. */
+export const deletedKeys: string[] = [];
+
 export function resetFaults(): void {
   Object.assign(faults, off, { only: [] });
   Object.assign(faulted, noCounts());
   sent.length = 0;
+  deletedKeys.length = 0;
 }
 
 function noCounts(): Record<Part, number> {
@@ -93,9 +97,11 @@ function delegating<T extends object>(
 const chosen = (name: string) => faults.only.length === 0 || faults.only.includes(name);
 
 const bucketOf = (real: R2Bucket) =>
-  delegating(real, async (name, call) => {
+  delegating(real, async (name, call, [keys]) => {
     if (chosen(name)) await pass('r2');
-    return call();
+    const answer = await call();
+    if (name === 'delete') deletedKeys.push(...[keys as string | string[]].flat());
+    return answer;
   });
 
 /** A batch takes the statements themselves, not what stands in front of them. */
@@ -173,5 +179,5 @@ export class Foreman extends RealForeman {
 export default {
   fetch: (request, env, context) => worker.fetch(request, guarded(env), context),
   queue: (batch, env, context) => worker.queue(batch, guarded(env), context),
-  scheduled: (controller, env, context) => worker.scheduled(controller, guarded(env), context),
+  scheduled: (controller, env) => worker.scheduled(controller, guarded(env)),
 } satisfies ExportedHandler<Env>;

@@ -100,8 +100,7 @@ export async function startServer(environment: Record<string, string> = {}): Pro
     startAgain: start,
     async close() {
       await crash();
-      if (process.env.E2E_KEEP) console.log('KEPT', stateDir);
-      else await rm(stateDir, { recursive: true, force: true, maxRetries: 3 });
+      await rm(stateDir, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }

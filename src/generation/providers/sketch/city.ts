@@ -7,6 +7,13 @@ import { colourOf, type Stage } from './stage';
 
 const WARM: Rgb = [255, 208, 128];
 const COOL: Rgb = [150, 214, 255];
+const LAMPS: readonly Rgb[] = [WARM, WARM, WARM, COOL];
+const NEON: readonly Rgb[] = [
+  [255, 60, 190],
+  [60, 230, 255],
+  [170, 90, 255],
+  [255, 208, 128],
+];
 
 interface Building {
   x: number;
@@ -15,13 +22,16 @@ interface Building {
   key: number;
 }
 
-function windows(
-  building: Building,
-  floor: number,
-  pane: number,
-  lit: number,
-  far: number,
-): Shape[] {
+/** How windows look: pixels across, share of them lit, their colours, how far off (0–1). */
+interface Glazing {
+  pane: number;
+  lit: number;
+  lamps: readonly Rgb[];
+  far: number;
+}
+
+function windows(building: Building, floor: number, glazing: Glazing): Shape[] {
+  const { pane, lit, lamps, far } = glazing;
   const shapes: Shape[] = [];
   const columns = Math.floor(building.width / (pane * 2.1)) - 1;
   const rows = Math.floor((floor - building.top) / (pane * 2.6)) - 1;
@@ -32,7 +42,7 @@ function windows(
       if ((hash & 255) / 255 > lit) continue;
       const x = left + column * pane * 2.1;
       const y = building.top + (row + 0.8) * pane * 2.6;
-      const colour = (hash & 0x300) === 0 ? COOL : WARM;
+      const colour = lamps[(hash >>> 8) & 3] ?? WARM;
       const opacity = (0.55 + ((hash >>> 12) & 255) / 640) * (1 - far * 0.5);
       shapes.push(shape(rectangle(x, y, pane, pane * 1.4), colour, colour, opacity));
     }
@@ -45,6 +55,7 @@ export function cityLayer(stage: Stage, floor: number): Layer {
   const { frame, palette } = stage;
   const random = stage.random('city');
   const isDark = ['night', 'dusk', 'sunset', 'space'].includes(stage.description.time);
+  const lamps = stage.has('neon') ? NEON : LAMPS;
   const shapes: Shape[] = [];
   for (let depth = 0; depth < 3; depth++) {
     const near = depth / 2;
@@ -76,7 +87,7 @@ export function cityLayer(stage: Stage, floor: number): Layer {
         shapes.push(shape([...spire, middle - width * 0.09, building.top], colour));
       }
       const lit = isDark ? 0.5 : 0.08;
-      if (depth > 0) shapes.push(...windows(building, floor, pane, lit, 1 - near));
+      if (depth > 0) shapes.push(...windows(building, floor, { pane, lit, lamps, far: 1 - near }));
       x += width * between(random, 0.92, 1.25);
     }
   }

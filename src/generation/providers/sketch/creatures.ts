@@ -183,8 +183,8 @@ export function face(stage: Stage, spot: Spot, random: Random): Shape[] {
     -0.46, -0.9, -0.3, -1.26, 0.3, -1.26, 0.48, -0.9, 0.5, -0.2, 0.42, 0.3, -0.42, 0.3, -0.5, -0.2,
   ];
   const fringe = [
-    -0.42, -0.62, -0.44, -1, -0.2, -1.22, 0.2, -1.22, 0.44, -1, 0.42, -0.6, 0.32, -0.86, -0.1, -0.9,
-    -0.32, -0.78,
+    -0.44, -0.3, -0.5, -1, -0.2, -1.24, 0.2, -1.24, 0.5, -1, 0.44, -0.26, 0.36, -0.62, 0.1, -0.74,
+    -0.14, -0.6, -0.36, -0.5,
   ];
   const nose = [-0.012, -0.5, 0.03, -0.5, 0.07, -0.31, 0, -0.27, -0.045, -0.3];
   return [
@@ -196,7 +196,14 @@ export function face(stage: Stage, spot: Spot, random: Random): Shape[] {
       scale(coat, 0.5),
     ),
     shape(at(rounded(skull)), skin, mix(skin, shade, 0.35)),
-    shape(at(rounded(shadow)), shade, shade, 0.32),
+    ...[0, 0.03, 0.06, 0.09].map((inset) =>
+      shape(
+        at(rounded(shadow.map((v, i) => (i % 2 === 0 ? v - inset * (0.4 - v) : v)))),
+        shade,
+        shade,
+        0.1,
+      ),
+    ),
     ...[-0.21, 0.21].map((x) => shape(at(ellipse(x, -0.33, 0.1, 0.07)), lips, lips, 0.16)),
     ...eye(-0.16),
     ...eye(0.16),

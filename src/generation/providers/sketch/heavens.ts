@@ -141,7 +141,7 @@ export function auroraLayer(stage: Stage): Layer {
     const above = bottom - 0.12 + fold - y;
     if (above < -0.04) return 0;
     const rays = 0.55 + 0.45 * noise2(key + 2, x * 22 + fold * 40, y * 0.6);
-    return smoothStep(-0.04, 0.03, above) * Math.max(0, 1 - above * 2.4) * rays * 0.85;
+    return smoothStep(-0.04, 0.03, above) * Math.max(0, 1 - above * 1.7) * rays * 0.95;
   });
   const green = colourOf(stage, 'aurora', [96, 255, 176]);
   return veilLayer(stage, field, stage.horizon, green, mix(green, [150, 90, 240], 0.6));
@@ -165,7 +165,7 @@ export function cloudsLayer(stage: Stage): Layer {
     smoothStep(0, isHeavy ? 0.8 : 0.55, density(x, y)),
   );
   const lit = createField(frame, { from: 0, to: horizon }, (x, y) => {
-    const step = x < towards ? 0.03 : -0.03;
+    const step = Math.min(0.03, Math.max(-0.03, (towards - x) * 0.15));
     return density(x, y) - density(x + step, y - 0.03);
   });
   const amounts = new Float32Array(frame.width);
@@ -197,7 +197,7 @@ export function fogLayer(stage: Stage, name: string, density: number): Layer {
   const key = stage.key(name);
   const middle = horizon / frame.unit + 0.02;
   const field = createField(frame, { from: 0, to: frame.height }, (x, y) => {
-    const off = (y - middle) / (y < middle ? 0.34 : 0.3);
+    const off = (y - middle) / (y < middle ? 0.3 + 0.35 * density : 0.34);
     const drift = 0.7 + 0.5 * fractal2(key, x * 1.6, y * 6, 3);
     return Math.min(1, Math.max(0, density * drift * Math.max(0, 1 - off * off)));
   });

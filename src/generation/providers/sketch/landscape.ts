@@ -21,7 +21,7 @@ function skyline(stage: Stage, base: number, heightAt: (x: number) => number): F
 function rockRelief(stage: Stage, key: number, fineness: number, from: number) {
   const side = stage.light.x > stage.frame.width / 2 ? 0.035 : -0.035;
   const rock = (x: number, y: number) =>
-    ridged2(key, x * fineness + y * 2.2, y * fineness * 0.7, stage.octaves);
+    ridged2(key, x * fineness + y * fineness * 0.5, y * fineness * 1.1 - x * 2, stage.octaves);
   return createField(
     stage.frame,
     { from, to: stage.frame.height },
@@ -38,7 +38,7 @@ export function mountainLayers(stage: Stage): Layer[] {
   const { palette, horizon, frame } = stage;
   const random = stage.random('mountains');
   const isSnowy = stage.has('snow');
-  const tallest = between(random, 0.3, 0.4) * Math.min(1, frame.height / frame.unit);
+  const tallest = between(random, 0.36, 0.5) * Math.min(1, frame.height / frame.unit);
   return [0, 1, 2].map((range) => {
     const key = stage.key(`range ${range}`);
     const near = range / 2;
@@ -48,7 +48,7 @@ export function mountainLayers(stage: Stage): Layer[] {
     const top = skyline(stage, horizon + 2, (x) => {
       const peaks = ridged2(key, x * frequency + shift, 0.4, stage.octaves + 1);
       const swell = 0.75 + 0.35 * noise2(key + 90, x * 1.1 + shift, 2.5);
-      return height * Math.max(0.12, (peaks - 0.18) * swell * 1.15);
+      return height * Math.max(0.1, (peaks - 0.3) * swell * 1.7);
     });
     const body = mix(palette.far, palette.near, near * 0.75);
     const hazy = mix(body, palette.haze, 0.42 * (1 - near) + 0.08);
@@ -57,8 +57,8 @@ export function mountainLayers(stage: Stage): Layer[] {
       crest: hazy,
       base: mix(hazy, palette.haze, 0.62 - 0.3 * near),
       span: frame.unit * height * 0.95,
-      relief: rockRelief(stage, key + 300, 6 + range * 2, lowest(top)),
-      strength: 0.85 + 0.35 * near,
+      relief: rockRelief(stage, key + 300, 7 + range * 2, lowest(top)),
+      strength: (0.85 + 0.35 * near) * (isSnowy ? 0.45 : 1),
       cap:
         range < (isSnowy ? 3 : 1)
           ? {
@@ -88,7 +88,7 @@ export function hillLayers(stage: Stage): Layer[] {
       base: scale(body, 0.86),
       span: 0.16 * frame.unit,
       relief: rockRelief(stage, key + 300, 9, lowest(top)),
-      strength: 0.18,
+      strength: 0.1,
       cap: null,
     });
   });
@@ -142,8 +142,8 @@ export function groundLayer(stage: Stage, row: number): Layer {
   const relief = createField(frame, { from: lowest(top), to: frame.height }, (x, y) => {
     const nearness = Math.max(0.03, (y - start) / (1 - start * 0.4)) + 0.1;
     const patch = fractal2(key + 5, (x - 0.5) / nearness + 4, 2.4 / nearness, stage.octaves);
-    const blades = noise2(key + 6, x * 60, y * (24 - 8 * nearness));
-    return patch * (0.5 + coarse * 0.2) + blades * 0.22;
+    const blades = noise2(key + 6, x * 70 + patch * 3, y * (34 - 14 * nearness) + patch * 6);
+    return patch * (0.5 + coarse * 0.2) + blades * 0.16;
   });
   const isBare = stage.has('snow') || stage.has('desert');
   const far = mix(palette.ground, palette.haze, 0.4);

@@ -104,12 +104,16 @@ function applyWeather(colours: Colours, things: ReadonlySet<Thing>, time: Time):
     colours.ground = mix(colours.ground, lit(STRAW), 0.7);
   }
   if (things.has('snow')) {
-    colours.ground = mix(colours.ground, lit(SNOW), 0.88);
+    // Snow mirrors the sky, which is what makes it blue at night.
+    colours.ground = mix(lit(SNOW), colours.skyMiddle, 0.3 - 0.15 * daylight);
     colours.foliage = mix(colours.foliage, lit(SNOW), 0.22);
     change(colours, SKY, (colour) => mix(colour, lit(SNOW), 0.25));
   }
   if (things.has('fog')) {
-    change(colours, [...SKY, 'far', 'light'], (colour) => mix(colour, lit(MIST), 0.45));
+    change(colours, [...SKY, 'far', 'light'], (colour) => mix(colour, lit(MIST), 0.6));
+    change(colours, ['foliage', 'ground', 'near', 'water'], (colour) =>
+      mix(colour, lit(MIST), 0.15),
+    );
   }
   if (things.has('rain')) {
     change(colours, [...SKY, ...CLOUDS, 'far', 'ground', 'water'], (colour) =>
@@ -118,7 +122,7 @@ function applyWeather(colours: Colours, things: ReadonlySet<Thing>, time: Time):
   }
   if (things.has('storm')) {
     change(colours, [...SKY, ...CLOUDS, 'water', 'ground', 'far'], (colour) =>
-      scale(saturate(colour, 0.7), 0.66),
+      scale(saturate(colour, 0.8), 0.84),
     );
   }
 }

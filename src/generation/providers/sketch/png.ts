@@ -5,10 +5,12 @@
 
 const SIGNATURE = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const CHANNELS = 3;
-const FILTER_SUB = 1;
-const FILTER_UP = 2;
-/** Every how many bytes the choice of a row's filter looks; all would cost as much as filtering. */
-const PROBE_STEP = 7;
+/**
+ * Rows are not filtered. Sub, Up and Paeth turn a softly grained picture into a few small values in
+ * random order, on which zlib searches longest: 270 ms at 1024 x 1024 where unfiltered rows take
+ * 80 ms, for a file a third smaller. CPU time is the scarcer of the two in a Worker.
+ */
+const FILTER_NONE = 0;
 
 const crcTable = new Uint32Array(256).map((_, byte) => {
   let crc = byte;
@@ -45,37 +47,6 @@ function header(width: number, height: number): Uint8Array {
   return chunk('IHDR', data);
 }
 
-function distance(difference: number): number {
-  const byte = difference & 0xff;
-  return byte < 128 ? byte : 256 - byte;
-}
-
-function chooseFilter(row: Uint8Array, above: Uint8Array): number {
-  let sub = 0;
-  let up = 0;
-  for (let i = CHANNELS; i < row.length; i += PROBE_STEP) {
-    const value = row[i] ?? 0;
-    sub += distance(value - (row[i - CHANNELS] ?? 0));
-    up += distance(value - (above[i] ?? 0));
-  }
-  return sub < up ? FILTER_SUB : FILTER_UP;
-}
-
-/** Writes the filter byte and the filtered row to `out` from `start`. */
-function filterRow(row: Uint8Array, above: Uint8Array, out: Uint8Array, start: number): void {
-  const filter = chooseFilter(row, above);
-  out[start] = filter;
-  const first = start + 1;
-  if (filter === FILTER_UP) {
-    for (let i = 0; i < row.length; i++) out[first + i] = (row[i] ?? 0) - (above[i] ?? 0);
-    return;
-  }
-  for (let i = 0; i < CHANNELS; i++) out[first + i] = row[i] ?? 0;
-  for (let i = CHANNELS; i < row.length; i++) {
-    out[first + i] = (row[i] ?? 0) - (row[i - CHANNELS] ?? 0);
-  }
-}
-
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let offset = 0;
@@ -99,16 +70,14 @@ export async function encodePng(input: {
   const deflate = new CompressionStream('deflate');
   const compressed = new Response(deflate.readable).arrayBuffer();
   const writer = deflate.writable.getWriter();
-  let above: Uint8Array = new Uint8Array(rowBytes);
   for (const strip of input.strips) {
     const rows = strip.length / rowBytes;
     const filtered = new Uint8Array(rows * (rowBytes + 1));
     for (let row = 0; row < rows; row++) {
-      const bytes = strip.subarray(row * rowBytes, (row + 1) * rowBytes);
-      filterRow(bytes, above, filtered, row * (rowBytes + 1));
-      above = bytes;
+      const start = row * (rowBytes + 1);
+      filtered[start] = FILTER_NONE;
+      filtered.set(strip.subarray(row * rowBytes, (row + 1) * rowBytes), start + 1);
     }
-    above = above.slice();
     await writer.write(filtered);
   }
   await writer.close();

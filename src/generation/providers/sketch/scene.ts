@@ -29,7 +29,7 @@ function skyLayers(stage: Stage): Layer[] {
     ...(has('stars') ? [starsLayer(stage)] : []),
     ...(has('aurora') ? [auroraLayer(stage)] : []),
     ...(has('planet') ? planetLayer(stage) : []),
-    ...(has('moon') ? [moonLayer(stage)] : has('sun') ? [sunLayer(stage)] : []),
+    ...(has('moon') ? [moonLayer(stage)] : has('sun') && !has('face') ? [sunLayer(stage)] : []),
     ...(has('clouds') ? [cloudsLayer(stage)] : []),
     ...(has('storm') ? [lightningLayer(stage)] : []),
   ];
@@ -46,7 +46,7 @@ function landLayers(stage: Stage): Layer[] {
     ...(has('hills') ? hillLayers(stage) : []),
     ...(has('city') ? [cityLayer(stage, horizon + 1)] : []),
     ...(hasTreesBehind ? [forestLayer(stage, horizon - 1)] : []),
-    fogLayer(stage, 'haze', has('fog') ? 0.85 : 0.22),
+    fogLayer(stage, 'haze', has('fog') ? 0.95 : 0.22),
     ...(isWet ? waterLayers(stage) : []),
     ...(has('boat') && isWet ? [boatLayer(stage)] : []),
     ...(has('desert') && !isWet ? duneLayers(stage) : needsGround ? [groundLayer(stage, row)] : []),
@@ -62,7 +62,7 @@ function airLayers(stage: Stage): Layer[] {
   return [
     airborneLayer(stage),
     ...(has('face') ? [faceLayer(stage)] : []),
-    ...(has('fog') ? [fogLayer(stage, 'mist', 0.4)] : []),
+    ...(has('fog') ? [fogLayer(stage, 'mist', 0.62)] : []),
     ...(has('rain') ? [rainLayer(stage)] : []),
     ...(has('snow') ? [snowfallLayer(stage)] : []),
     strokesLayer(stage),

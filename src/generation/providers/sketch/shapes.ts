@@ -1,6 +1,6 @@
 /** Filled outlines with smooth edges: everything that is built, grown or alive. */
-import type { Layer } from './canvas';
-import type { Rgb } from './colour';
+import { blend, type Layer } from './canvas';
+import { mix, type Rgb } from './colour';
 
 /** x and y in turns; closed by itself. */
 export type Outline = readonly number[];
@@ -52,52 +52,81 @@ export function rectangle(x: number, y: number, width: number, height: number): 
 }
 
 export function ellipse(x: number, y: number, radiusX: number, radiusY: number): number[] {
-  // A rounded octagon shrinks a little inside its corners; 1.05 makes up for it.
-  const corner = 0.4142 * 1.05;
-  const side = 1.05;
-  const octagon = [corner, -side, side, -corner, side, corner, corner, side];
+  // Half of a regular octagon around the unit circle: rounded, it touches the circle at each side.
+  const corner = 0.4142;
+  const octagon = [corner, -1, 1, -corner, 1, corner, corner, 1];
   const points = [...octagon, ...octagon.map((value) => -value)];
   return rounded(points, 2).map((value, index) =>
     index % 2 === 0 ? x + value * radiusX : y + value * radiusY,
   );
 }
 
-interface Bounds {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
+/** Top and bottom rows and left and right columns of an outline, each set in its own array. */
+interface Extents {
+  top: Float32Array;
+  bottom: Float32Array;
+  left: Float32Array;
+  right: Float32Array;
 }
 
-function boundsOf(outline: Outline): Bounds {
-  const bounds = { left: Infinity, right: -Infinity, top: Infinity, bottom: -Infinity };
-  for (let i = 0; i < outline.length; i += 2) {
-    const x = outline[i] ?? 0;
-    const y = outline[i + 1] ?? 0;
-    bounds.left = Math.min(bounds.left, x);
-    bounds.right = Math.max(bounds.right, x);
-    bounds.top = Math.min(bounds.top, y);
-    bounds.bottom = Math.max(bounds.bottom, y);
+function extentsOf(shapes: readonly Shape[]): Extents {
+  const column = (value: number) => new Float32Array(shapes.length).fill(value);
+  const extents = {
+    top: column(Infinity),
+    bottom: column(-Infinity),
+    left: column(Infinity),
+    right: column(-Infinity),
+  };
+  for (const [index, { outline }] of shapes.entries()) {
+    for (let i = 0; i < outline.length; i += 2) {
+      const x = outline[i] ?? 0;
+      const y = outline[i + 1] ?? 0;
+      extents.left[index] = Math.min(extents.left[index] ?? x, x);
+      extents.right[index] = Math.max(extents.right[index] ?? x, x);
+      extents.top[index] = Math.min(extents.top[index] ?? y, y);
+      extents.bottom[index] = Math.max(extents.bottom[index] ?? y, y);
+    }
   }
-  return bounds;
+  return extents;
 }
 
+/** Horizontal lines looked at in a row of pixels: what smooths the near-horizontal edges. */
 const SAMPLES = 4;
 
-/** Adds where one horizontal line lies inside the outline (even-odd) to each column's coverage. */
-function coverLine(outline: Outline, y: number, width: number, coverage: Float32Array): void {
-  const crossings: number[] = [];
-  const length = outline.length;
-  for (let i = 0; i < length; i += 2) {
-    const fromY = outline[i + 1] ?? 0;
-    const toY = outline[i + 3 < length ? i + 3 : 1] ?? 0;
-    if (fromY <= y === toY <= y) continue;
-    const fromX = outline[i] ?? 0;
-    const toX = outline[i + 2 < length ? i + 2 : 0] ?? 0;
-    crossings.push(fromX + ((y - fromY) / (toY - fromY)) * (toX - fromX));
+/** Sets `crossings` to where the outline crosses a horizontal line, in order; returns how many. */
+function findCrossings(outline: Outline, y: number, crossings: Float64Array): number {
+  let count = 0;
+  let fromX = outline[outline.length - 2] ?? 0;
+  let fromY = outline[outline.length - 1] ?? 0;
+  for (let i = 0; i < outline.length; i += 2) {
+    const toX = outline[i] ?? 0;
+    const toY = outline[i + 1] ?? 0;
+    if (fromY <= y !== toY <= y) {
+      const x = fromX + ((y - fromY) / (toY - fromY)) * (toX - fromX);
+      let slot = count++;
+      for (; slot > 0 && (crossings[slot - 1] ?? 0) > x; slot--) {
+        crossings[slot] = crossings[slot - 1] ?? 0;
+      }
+      crossings[slot] = x;
+    }
+    fromX = toX;
+    fromY = toY;
   }
-  crossings.sort((a, b) => a - b);
-  for (let i = 0; i + 1 < crossings.length; i += 2) {
+  return count;
+}
+
+/** Work space of one layer, so that painting allocates nothing. */
+interface Scratch {
+  width: number;
+  coverage: Float32Array;
+  crossings: Float64Array;
+}
+
+/** Adds where one horizontal line lies inside the outline (even-odd) to each column's coverage. */
+function coverLine(outline: Outline, y: number, scratch: Scratch): void {
+  const { coverage, crossings, width } = scratch;
+  const count = findCrossings(outline, y, crossings);
+  for (let i = 0; i + 1 < count; i += 2) {
     const from = Math.max(0, crossings[i] ?? 0);
     const to = Math.min(width, crossings[i + 1] ?? 0);
     for (let x = Math.floor(from); x < to; x++) {
@@ -109,33 +138,31 @@ function coverLine(outline: Outline, y: number, width: number, coverage: Float32
 
 /** Paints shapes in order, the first farthest away. */
 export function shapesLayer(shapes: readonly Shape[], width: number): Layer {
-  const bounds = shapes.map(({ outline }) => boundsOf(outline));
+  const extents = extentsOf(shapes);
   const coverage = new Float32Array(width + 1);
-  return ({ top, rows, pixels }) => {
-    for (const [index, { outline, from, to, opacity }] of shapes.entries()) {
-      const box = bounds[index];
-      if (box === undefined || box.bottom < top || box.top >= top + rows) continue;
-      const left = Math.max(0, Math.floor(box.left));
-      const right = Math.min(width, Math.ceil(box.right) + 1);
-      const last = Math.min(top + rows - 1, Math.floor(box.bottom));
-      for (let y = Math.max(top, Math.floor(box.top)); y <= last; y++) {
-        coverage.fill(0, left, Math.max(left, right));
+  const edges = shapes.reduce((most, { outline }) => Math.max(most, outline.length / 2), 0);
+  const scratch = { width, coverage, crossings: new Float64Array(edges) };
+  return (strip) => {
+    for (let index = 0; index < shapes.length; index++) {
+      const top = extents.top[index] ?? 0;
+      const bottom = extents.bottom[index] ?? 0;
+      const painted = shapes[index];
+      if (bottom < strip.top || top >= strip.top + strip.rows || painted === undefined) continue;
+      const left = Math.max(0, Math.floor(extents.left[index] ?? 0));
+      const right = Math.min(width, Math.ceil(extents.right[index] ?? 0) + 1);
+      if (left >= right) continue;
+      const last = Math.min(strip.top + strip.rows - 1, Math.floor(bottom));
+      for (let y = Math.max(strip.top, Math.floor(top)); y <= last; y++) {
+        coverage.fill(0, left, right);
         for (let sample = 0; sample < SAMPLES; sample++) {
-          coverLine(outline, y + (sample + 0.5) / SAMPLES, width, coverage);
+          coverLine(painted.outline, y + (sample + 0.5) / SAMPLES, scratch);
         }
-        const depth = Math.min(1, Math.max(0, (y - box.top) / (box.bottom - box.top + 1)));
-        const red = from[0] + (to[0] - from[0]) * depth;
-        const green = from[1] + (to[1] - from[1]) * depth;
-        const blue = from[2] + (to[2] - from[2]) * depth;
+        const depth = Math.min(1, Math.max(0, (y - top) / (bottom - top + 1)));
+        const colour = mix(painted.from, painted.to, depth);
+        const start = (y - strip.top) * width;
         for (let x = left; x < right; x++) {
-          const amount = (coverage[x] ?? 0) * opacity;
-          if (amount <= 0) continue;
-          const offset = ((y - top) * width + x) * 3;
-          pixels[offset] = (pixels[offset] ?? 0) + (red - (pixels[offset] ?? 0)) * amount;
-          pixels[offset + 1] =
-            (pixels[offset + 1] ?? 0) + (green - (pixels[offset + 1] ?? 0)) * amount;
-          pixels[offset + 2] =
-            (pixels[offset + 2] ?? 0) + (blue - (pixels[offset + 2] ?? 0)) * amount;
+          const amount = (coverage[x] ?? 0) * painted.opacity;
+          if (amount > 0) blend(strip.pixels, (start + x) * 3, colour, amount);
         }
       }
     }

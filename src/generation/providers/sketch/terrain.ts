@@ -28,7 +28,7 @@ export function terrainLayer(terrain: Terrain): Layer {
       for (let x = 0; x < width; x++, offset += 3) {
         const below = y + 1 - (skyline[x] ?? 0);
         if (below <= 0) continue;
-        const cover = below < 1 ? below : 1;
+        const cover = Math.min(1, below);
         const depth = below < span ? below / span : 1;
         const shade = shades[x] ?? 0;
         let red = crest[0] + (base[0] - crest[0]) * depth;

@@ -59,7 +59,7 @@ const AUTUMN: readonly [Rgb, ...Rgb[]] = [
 function leafColour(stage: Stage, random: Random): Rgb {
   const { foliage, haze } = stage.palette;
   if (!stage.has('autumn')) return mix(foliage, haze, random() * 0.1);
-  return mix(foliage, mix(pick(random, AUTUMN), foliage, 0.3), 0.75);
+  return mix(foliage, pick(random, AUTUMN), 0.72);
 }
 
 /** Rows of trees from `row` down; far rows are small and hazy. A wood of firs unless in autumn. */

@@ -37,6 +37,7 @@ const thingWords = {
   storm: 'storm stormy thunder thunderstorm lightning tempest hurricane',
   fog: 'fog foggy mist misty haze hazy smoke',
   snow: 'snow snowy winter blizzard frost frozen ice icy glacier arctic snowfall christmas',
+  neon: 'neon cyberpunk synthwave vaporwave',
   autumn: 'autumn fall autumnal october harvest',
 } as const;
 export type Thing = keyof typeof thingWords;
@@ -86,7 +87,6 @@ const colourWords: Record<string, Rgb> = {
   gray: [130, 134, 140],
   monochrome: [130, 134, 140],
   black: [24, 24, 30],
-  neon: [240, 40, 220],
   pastel: [226, 196, 224],
 };
 

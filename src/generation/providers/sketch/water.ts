@@ -21,12 +21,14 @@ export function waterLayers(stage: Stage): Layer[] {
       const stretch = 1 / (0.045 + nearness * 0.5);
       const rowAt = 7 * stretch;
       const depthShare = (isSea ? 0.3 : 0.14) + nearness * 0.38;
+      const calm = Math.min(1, 0.3 + nearness * 5);
       const path = frame.unit * (0.03 + 0.12 * nearness);
       for (let x = 0; x < width; x++) {
         const across = (((x - frame.width / 2) / frame.unit) * 4 + 60) * stretch;
         let wave = noise2(key, across, rowAt * 3.2);
         if (finer) wave += 0.5 * noise2(key + 1, across * 2.3, rowAt * 7.4);
-        const slope = wave * height;
+        // Near the horizon waves are finer than pixels and would only flicker.
+        const slope = wave * height * calm;
         const bend = slope * frame.unit * (0.006 + 0.05 * nearness);
         mirror.read(x + bend * 0.5, below * 0.94 + bend, reflected);
         const share = Math.min(0.92, Math.max(0.05, depthShare - slope * 0.28));

@@ -119,7 +119,7 @@ function timeOf(reading: Reading, things: ReadonlySet<Thing>, fingerprint: numbe
   }
   const first = named.find((time) => time !== 'space');
   if (first !== undefined) return first;
-  const isDark: Thing[] = ['moon', 'stars', 'aurora', 'planet', 'galaxy'];
+  const isDark: Thing[] = ['moon', 'stars', 'aurora', 'planet', 'galaxy', 'neon'];
   if (named.includes('space') || isDark.some((thing) => things.has(thing))) return 'night';
   if (things.has('storm')) return 'dusk';
   if (things.has('rain') || things.has('fog') || things.has('snow') || things.has('flowers')) {
@@ -135,6 +135,20 @@ function addPlace(things: Set<Thing>, isSpace: boolean, fingerprint: number): vo
   for (const thing of place) things.add(thing);
 }
 
+/** A lake has a far shore, and autumn has trees to show it. */
+function addShore(things: Set<Thing>, fingerprint: number): void {
+  if (things.has('autumn') && things.has('lake')) things.add('forest');
+  const others = PLACES.filter((place) => place !== 'lake' && place !== 'flowers');
+  if (!things.has('lake') || others.some((place) => things.has(place))) return;
+  things.add(pick(createRandom(fingerprint ^ 0x2545f491), ['mountains', 'hills', 'forest']));
+}
+
+/** A skyline stands at a river unless the prompt gives it another foreground. */
+function addRiver(things: Set<Thing>): void {
+  const others = PLACES.filter((place) => place !== 'city' && place !== 'mountains');
+  if (things.has('city') && !others.some((place) => things.has(place))) things.add('lake');
+}
+
 export function describePrompt(prompt: string, negativePrompt: string | null): Description {
   const fingerprint = hashText(prompt);
   const reading = read(prompt);
@@ -144,6 +158,8 @@ export function describePrompt(prompt: string, negativePrompt: string | null): D
   const time = timeOf(reading, things, fingerprint);
   // Before the removal, so that taking a thing away leaves the rest of the picture where it was.
   addPlace(things, time === 'space', fingerprint);
+  addRiver(things);
+  addShore(things, fingerprint);
   if (time !== 'space' && !things.has('fog')) things.add('clouds');
   if (things.has('storm')) things.add('rain');
   if (time === 'space' || time === 'night' || time === 'dusk') things.add('stars');

@@ -1,0 +1,233 @@
+// What may know what. The rules are those of CONTRIBUTING and DESIGN "Layout"; every exception is
+// listed with its reason, and one that nothing uses any more fails too.
+import { describe, expect, it } from 'vitest';
+
+const sources = Object.entries(
+  import.meta.glob<string>('../src/**/*.ts', { query: '?raw', import: 'default', eager: true }),
+).map(([path, text]) => ({ path: path.replace('../src/', ''), text, code: codeOf(text) }));
+
+const levels: Readonly<Record<string, number>> = {
+  platform: 0,
+  requests: 1,
+  images: 1,
+  accounts: 1,
+  generation: 2,
+  webhooks: 2,
+  foreman: 3,
+  composition: 3,
+};
+const FACES = ['service', 'types', 'errors'];
+
+/** Modules that other features may import although they are none of the three faces. */
+const otherFaces: Readonly<Record<string, string>> = {
+  'accounts/authenticate': 'every route asks it who is calling',
+  'requests/view': 'the request as clients see it, also in webhooks and in other answers',
+  'requests/answers': 'a submission of any kind is answered the same way',
+  'requests/idempotency': 'whatever submits reads the same header and hashes its body the same way',
+  'requests/options': 'what every kind of submission may ask of the request itself',
+  'images/links': 'the addresses of an image, wherever one is shown',
+  'images/inspect': 'the one judgement on bytes, for inputs as for outputs; pure',
+  'images/keys': 'ids and keys of uploads, which are made before there is a request; pure',
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+
+const imports = sources.flatMap(({ path, text }) => importsOf(path, text));
+const featureOf = (path: string) =>
+  path.includes('/') ? (path.split('/')[0] ?? '') : 'composition';
+const fileOf = (path: string) => path.split('/').slice(1).join('/');
+const show = ({ from, to, isType }: Import) => `${from} → ${to}${isType ? ' (types)' : ''}`;
+const isComposition = (path: string) => levels[featureOf(path)] === 3;
+
+describe('imports', () => {
+  it('name files that exist, in features that are known', () => {
+    const known = new Set(sources.map(({ path }) => path.replace(/\.ts$/, '')));
+    expect(imports.filter(({ to }) => !known.has(to)).map(show)).toEqual([]);
+    expect(sources.map(({ path }) => featureOf(path)).filter((name) => !(name in levels))).toEqual(
+      [],
+    );
+    expect(imports.length).toBeGreaterThan(100);
+  });
+
+  it('go down only: composition, jobs, core, platform; the object’s types may be named anywhere', () => {
+    const upward = imports.filter(
+      ({ from, to, isType }) =>
+        (levels[featureOf(from)] ?? 0) < (levels[featureOf(to)] ?? 0) &&
+        !(featureOf(to) === 'foreman' && isType),
+    );
+    expect(upward.map(show)).toEqual([]);
+  });
+
+  it('cross from one feature to another at its faces only', () => {
+    const hidden = imports.filter(
+      ({ from, to }) =>
+        !isComposition(from) &&
+        featureOf(from) !== featureOf(to) &&
+        !['platform', 'foreman'].includes(featureOf(to)) &&
+        !FACES.includes(fileOf(to)) &&
+        !(to in otherFaces),
+    );
+    expect(hidden.map(show)).toEqual([]);
+  });
+
+  it('need every face that is listed', () => {
+    const used = new Set(
+      imports.filter(({ from, to }) => featureOf(from) !== featureOf(to)).map(({ to }) => to),
+    );
+    expect(Object.keys(otherFaces).filter((face) => !used.has(face))).toEqual([]);
+  });
+
+  it('do not go round in circles, types aside', () => {
+    const next = Map.groupBy(
+      imports.filter(({ isType }) => !isType),
+      ({ from }) => from.replace(/\.ts$/, ''),
+    );
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (module: string, trail: readonly string[]): void => {
+      if (trail.includes(module)) circles.push([...trail, module].join(' → '));
+      if (done.has(module) || trail.includes(module)) return;
+      for (const { to } of next.get(module) ?? []) visit(to, [...trail, module]);
+      done.add(module);
+    };
+    for (const module of next.keys()) visit(module, []);
+    expect(circles).toEqual([]);
+  });
+});
+
+interface Rule {
+  readonly rule: string;
+  readonly pattern: RegExp;
+  /** Where it may stand, each with its reason. */
+  readonly except: Readonly<Record<string, string>>;
+}
+
+const rules: readonly Rule[] = [
+  {
+    rule: 'only the logger writes to the console',
+    pattern: /\bconsole\b/,
+    except: { 'platform/log.ts': 'it is the logger' },
+  },
+  {
+    rule: 'the global fetch is handed out in two places, and called in none',
+    pattern: /(?<![.\w])fetch\(|globalThis\.fetch/,
+    except: {
+      'generation/providers/registry.ts': 'hands the global to the providers',
+      'services.ts': 'hands the global to fetch-untrusted',
+      'index.ts': 'its handler has this name',
+      'foreman/object.ts': 'its handler has this name',
+    },
+  },
+  { rule: 'nothing is of the type any', pattern: /(?<!\.)\bany\b/, except: {} },
+  {
+    rule: 'rows of the object are touched by its row files only',
+    pattern: /\.exec\b[<(][^)]*(SELECT|INSERT|UPDATE|DELETE|CREATE)/,
+    except: {
+      'requests/ledger.ts': 'rows of requests',
+      'accounts/limits.ts': 'rows of the account',
+      'webhooks/deliveries.ts': 'rows of deliveries',
+      'foreman/schema.ts': 'makes the tables',
+    },
+  },
+  {
+    rule: 'D1 is spoken to by stores only',
+    pattern: /\.prepare\(/,
+    except: {
+      'accounts/store.ts': 'users and keys',
+      'images/store.ts': 'images',
+      'requests/store.ts': 'requests',
+      'webhooks/store.ts': 'deliveries',
+      'requests/dead-letters.ts': 'its one INSERT',
+      'app.ts': 'asks whether D1 is there',
+    },
+  },
+];
+
+describe('what stands where', () => {
+  it('is judged by code, not by comments or texts', () => {
+    const code = codeOf(
+      `const a: any = 'any'; // any\n/* any */ b = \`any \${c.any}\`; /any'/.test(a);`,
+    );
+    expect(code.match(/\bany\b/g)).toHaveLength(2);
+  });
+
+  it.each(rules)('$rule', ({ pattern, except }) => {
+    const found = sources.filter(({ code, text }) =>
+      pattern.test(pattern.source.includes('SELECT') ? text : code),
+    );
+    expect(found.map(({ path }) => path).sort()).toEqual(Object.keys(except).sort());
+  });
+
+  const pure = [
+    'accounts/admission.ts',
+    'generation/candidates.ts',
+    'generation/plan.ts',
+    'platform/backoff.ts',
+    'requests/lifecycle.ts',
+    'requests/queueing.ts',
+    'webhooks/delivery.ts',
+    'webhooks/schedule.ts',
+  ];
+  it.each(pure)('%s is a pure rule: no waiting, no clock, no chance, no state', (path) => {
+    const source = sources.find((candidate) => candidate.path === path);
+    expect(source).toBeDefined();
+    expect(source?.code).not.toMatch(/\bawait\b|\basync\b|Date\.now|Math\.random|\bthis\b|\benv\b/);
+  });
+
+  it('routes hold no SQL and catch nothing', () => {
+    const routes = sources.filter(({ path }) => path.endsWith('routes.ts'));
+    expect(routes.length).toBeGreaterThan(4);
+    expect(
+      routes.filter(({ code }) => /\bcatch\b|\btry\b/.test(code)).map(({ path }) => path),
+    ).toEqual([]);
+  });
+
+  it('no file is longer than 400 lines', () => {
+    const long = sources.filter(({ text }) => text.trimEnd().split('\n').length > 400);
+    expect(long.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('no folder is named after nothing, and no file only passes others on', () => {
+    const names = /(^|\/)(utils?|helpers?|commons?|lib|core|shared|managers?|handlers?)(\/|\.ts$)/;
+    expect(sources.map(({ path }) => path).filter((path) => names.test(path))).toEqual([]);
+    expect(sources.map(({ path }) => path).filter((path) => path.endsWith('/index.ts'))).toEqual(
+      [],
+    );
+  });
+});
+
+/** Without comments and the text of strings; what a template embeds stays. */
+function codeOf(text: string): string {
+  const token =
+    /\/\*[\s\S]*?\*\/|\/\/.*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|\/(?![*/\s])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/(?=[a-z]*[.,;)\]\s])/g;
+  return text.replace(token, (found) =>
+    found.startsWith('`')
+      ? [...found.matchAll(/\$\{([^{}]*)\}/g)].map(([, code]) => code).join(' ')
+      : '',
+  );
+}
+
+function importsOf(from: string, text: string): Import[] {
+  const statements = text.matchAll(/^(?:import|export)\s+([^;'"]*?)\s*from\s+'(\.[^']+)';/gm);
+  return [...statements].map(([, clause = '', specifier = '']) => {
+    const members = /\{([\s\S]*)\}/.exec(clause)?.[1] ?? '';
+    const names = members.split(',').filter((name) => name.trim() !== '');
+    const isType =
+      clause.startsWith('type ') ||
+      (names.length > 0 && names.every((name) => name.trim().startsWith('type ')));
+    return { from, to: resolve(from, specifier), isType };
+  });
+}
+
+function resolve(from: string, specifier: string): string {
+  const parts = from.split('/').slice(0, -1);
+  for (const step of specifier.split('/')) {
+    if (step === '..') parts.pop();
+    else if (step !== '.') parts.push(step);
+  }
+  return parts.join('/');
+}

@@ -1,0 +1,257 @@
+// The guard suite: every route, every way of having no business there. A route that is not in the
+// table fails the last tests.
+import { env } from 'cloudflare:workers';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { issueKey } from '../src/accounts/keys';
+import type { Scope, UserId } from '../src/accounts/types';
+import { createApp } from '../src/app';
+import { newId } from '../src/platform/ids';
+import { createServices } from '../src/services';
+import { ADMIN, type Client, http, newClient, newKey } from './journeys/support';
+
+interface Guarded {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly scope: Scope;
+  readonly body?: unknown;
+  /** Something that no validator would let pass, after the path. */
+  readonly faulty?: string;
+}
+
+const body = { model: 'sketch', prompt: 'a boat', width: 64, height: 64 };
+const read = 'requests:read';
+const write = 'requests:write';
+
+const byKey: readonly Guarded[] = [
+  { method: 'POST', path: '/v1/requests', scope: write, body },
+  { method: 'GET', path: '/v1/requests', scope: read, faulty: '?limit=none' },
+  { method: 'GET', path: '/v1/requests/{id}', scope: read },
+  { method: 'GET', path: '/v1/requests/{id}/events', scope: read },
+  { method: 'GET', path: '/v1/requests/{id}/deliveries', scope: read },
+  { method: 'POST', path: '/v1/requests/{id}/cancel', scope: write },
+  { method: 'POST', path: '/v1/requests/{id}/retry', scope: write },
+  { method: 'DELETE', path: '/v1/requests/{id}', scope: write },
+  { method: 'GET', path: '/v1/models', scope: read },
+  { method: 'GET', path: '/v1/images/{id}', scope: read },
+  { method: 'GET', path: '/v1/images/{id}/content', scope: read },
+  { method: 'GET', path: '/v1/me', scope: read },
+  { method: 'GET', path: '/v1/webhooks/default-secret', scope: write },
+];
+
+const name = { name: 'tenant' };
+const byToken: readonly Omit<Guarded, 'scope'>[] = [
+  { method: 'POST', path: '/v1/admin/users', body: name },
+  { method: 'GET', path: '/v1/admin/users', faulty: '?limit=none' },
+  { method: 'GET', path: '/v1/admin/users/{id}' },
+  { method: 'PATCH', path: '/v1/admin/users/{id}', body: { limits: { burst: 1 } } },
+  { method: 'POST', path: '/v1/admin/users/{id}/keys', body: name },
+  { method: 'GET', path: '/v1/admin/users/{id}/keys' },
+  { method: 'DELETE', path: '/v1/admin/users/{id}/keys/{key_id}' },
+];
+
+/** Open to anybody; an image's content is too, by a signed link. */
+const open = ['GET /health', 'GET /ready', 'GET /openapi.json', 'GET /docs'];
+
+const routes = [...byKey, ...byToken];
+const byRoute = (route: Omit<Guarded, 'scope'>) => `${route.method} ${route.path}`;
+const cases = <T extends Omit<Guarded, 'scope'>>(table: readonly T[]) =>
+  table.map((route) => [byRoute(route), route] as const);
+
+let owner: Client;
+let stranger: Client;
+let requestId: string;
+let imageId: string;
+
+beforeAll(async () => {
+  for (const level of ['info', 'warn', 'error'] as const) {
+    vi.spyOn(console, level).mockImplementation(() => {});
+  }
+  [owner, stranger] = await Promise.all([newClient(), newClient()]);
+  requestId = (await owner.submit()).id;
+  imageId = (await owner.reached(requestId, 'succeeded')).images[0]?.id ?? '';
+});
+
+function target({ path }: Pick<Guarded, 'path'>): string {
+  const id = path.includes('/images/')
+    ? imageId
+    : path.includes('/users/')
+      ? owner.userId
+      : requestId;
+  return path.replace('{id}', id).replace('{key_id}', newId('key', Date.now()));
+}
+
+const ask = (route: Omit<Guarded, 'scope'>, authorization: string | null) =>
+  http(route.method, target(route), {
+    ...(route.body === undefined ? {} : { body: route.body }),
+    ...(authorization === null ? {} : { headers: { authorization } }),
+  });
+
+async function expectProblem(response: Response, status: number, code: string): Promise<void> {
+  const problem = await response.json<Record<string, unknown>>();
+  expect([response.status, problem.code]).toEqual([status, code]);
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  expect(problem).toMatchObject({ status, type: 'about:blank' });
+  expect(problem.correlation_id).toBe(response.headers.get('x-correlation-id'));
+}
+
+async function expectUnauthorized(response: Response): Promise<void> {
+  expect(response.headers.get('www-authenticate')).toBe('Bearer');
+  await expectProblem(response, 401, 'unauthorized');
+}
+
+const issued = (userId: UserId, signingSecret: string) =>
+  issueKey({ userId, keyId: newId('key', Date.now()), signingSecret }).key;
+
+/** Each makes an Authorization header that must open nothing. */
+const wrongKeys: Readonly<Record<string, () => string | null | Promise<string>>> = {
+  'no key': () => null,
+  'an empty header': () => '',
+  'another scheme': () => `Basic ${owner.key}`,
+  'a malformed key': () => 'Bearer fm_short',
+  'two keys': () => `Bearer ${owner.key} ${owner.key}`,
+  'a key with another MAC': () => `Bearer ${owner.key.slice(0, -4)}AAAA`,
+  'a key with another secret': () => `Bearer ${owner.key.slice(0, 90)}AAAA${owner.key.slice(94)}`,
+  'a key signed by someone else': () => `Bearer ${issued(owner.userId, 'x'.repeat(40))}`,
+  'a key that was never stored': () => `Bearer ${issued(owner.userId, env.KEY_SIGNING_SECRET)}`,
+  'a key of nobody': () => `Bearer ${issued(newId('usr', Date.now()), env.KEY_SIGNING_SECRET)}`,
+  'the admin token': () => ADMIN.authorization,
+  'a revoked key': async () => {
+    const { id, key } = await newKey(owner.userId);
+    const path = `/v1/admin/users/${owner.userId}/keys/${id}`;
+    expect((await http('DELETE', path, { headers: ADMIN })).status).toBe(204);
+    return `Bearer ${key}`;
+  },
+};
+
+describe.each(cases(byKey))('%s', (_, route) => {
+  it.each(Object.entries(wrongKeys))('answers 401 to %s', async (_name, key) => {
+    await expectUnauthorized(await ask(route, await key()));
+  });
+
+  it('answers 403 to a key without its scope, and names the scope', async () => {
+    const lacking = await newKey(owner.userId, route.scope === read ? [write] : [read]);
+    const response = await ask(route, `Bearer ${lacking.key}`);
+    expect(await response.clone().text()).toContain(route.scope);
+    await expectProblem(response, 403, 'forbidden');
+  });
+
+  if (route.path.includes('{id}')) {
+    it('answers 404 to someone else, as to an id that never was', async () => {
+      const theirs = await ask(route, `Bearer ${stranger.key}`);
+      const text = await theirs.clone().text();
+      await expectProblem(theirs, 404, 'not_found');
+      const unknown = `${imageId || requestId}`.slice(0, -8).concat('00000000');
+      expect(text).not.toContain(owner.userId);
+      for (const id of ['nothing', unknown, '..%2F..%2Fx', 'req_%00', 'x'.repeat(300)]) {
+        const path = route.path.replace('{id}', id);
+        await expectProblem(await stranger.call(route.method, path), 404, 'not_found');
+      }
+    });
+  }
+});
+
+const wrongTokens: Readonly<Record<string, () => string | null | Promise<string>>> = {
+  'no token': () => null,
+  'a wrong token': () => `Bearer ${'x'.repeat(40)}`,
+  'the start of the token': () => ADMIN.authorization.slice(0, -1),
+  'an API key': () => `Bearer ${owner.key}`,
+  'an API key with every scope': async () =>
+    `Bearer ${(await newKey(owner.userId, [read, write, 'admin', 'worker'])).key}`,
+};
+
+describe.each(cases(byToken))('%s', (_, route) => {
+  it.each(Object.entries(wrongTokens))('answers 401 to %s', async (_name, token) => {
+    await expectUnauthorized(await ask(route, await token()));
+  });
+
+  if (route.path.includes('{id}')) {
+    it.each(['nothing', newId('usr', 0), requestLike()])('answers 404 for %s', async (id) => {
+      const path = route.path.replace('{id}', id).replace('{key_id}', newId('key', 0));
+      const call = { headers: ADMIN, ...(route.body === undefined ? {} : { body: route.body }) };
+      await expectProblem(await http(route.method, path, call), 404, 'not_found');
+    });
+  }
+});
+
+function requestLike(): string {
+  return newId('req', 0);
+}
+
+describe('before anything else', () => {
+  it.each(cases(routes.filter((route) => route.body !== undefined)))(
+    '%s looks at the key, not at the body',
+    async (_, route) => {
+      for (const wrong of ['{"unclosed":', '[]', 'x'.repeat(2_000_000)]) {
+        const response = await http(route.method, target(route), { body: wrong });
+        await expectUnauthorized(response);
+      }
+    },
+  );
+
+  it.each(cases(routes.filter((route) => route.faulty !== undefined)))(
+    '%s looks at the key, not at the query',
+    async (_, route) => {
+      await expectUnauthorized(await http(route.method, `${target(route)}${route.faulty}`));
+    },
+  );
+});
+
+describe('over the limit', () => {
+  it.each(['/v1/requests', '/v1/requests/{id}/retry'])(
+    'POST %s answers 429 with when',
+    async (path) => {
+      const client = await newClient({ burst: 1, requests_per_minute: 1 });
+      const { id } = await client.submit();
+      await client.reached(id, 'succeeded');
+      const response = await client.call('POST', path.replace('{id}', id), { body });
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(response.headers.get('ratelimit')).toMatch(/^"requests";r=0;t=\d+$/);
+      await expectProblem(response, 429, 'rate_limited');
+      expect((await client.call('GET', `/v1/requests/${id}`)).status).toBe(200);
+    },
+  );
+});
+
+describe('a method that a path does not take', () => {
+  const paths = Map.groupBy(
+    [...routes.map(byRoute), ...open].map((route) => route.split(' ') as [string, string]),
+    ([, path]) => path,
+  );
+  it.each([...paths.keys()])('%s answers 405 and says which it takes', async (path) => {
+    const taken = (paths.get(path) ?? []).map(([method]) => method);
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      if (taken.includes(method)) continue;
+      const response = await http(method, target({ path }), {
+        headers: { authorization: `Bearer ${owner.key}` },
+      });
+      const allow = (response.headers.get('allow') ?? '').split(', ').sort();
+      expect(allow).toEqual([...taken, ...(taken.includes('GET') ? ['HEAD'] : [])].sort());
+      await expectProblem(response, 405, 'method_not_allowed');
+    }
+  });
+
+  it.each(['/', '/v1', '/v1/request', '/v1/requests/a/b/c', '/v1/admin', '/%2e%2e'])(
+    '%s is no path at all: 404',
+    async (path) => {
+      await expectProblem(await owner.call('GET', path), 404, 'not_found');
+    },
+  );
+});
+
+describe('the table', () => {
+  it('has every route of the OpenAPI document, and the document every route of the table', async () => {
+    const { paths } = await (await http('GET', '/openapi.json')).json<{ paths: object }>();
+    const documented = Object.entries(paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const described = open.filter((route) => !/openapi|docs/.test(route));
+    expect(documented.sort()).toEqual([...routes.map(byRoute), ...described].sort());
+  });
+
+  it('has every route that is registered', () => {
+    const registered = createApp(createServices(env))
+      .routes.filter(({ method }) => method !== 'ALL')
+      .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`);
+    expect([...new Set(registered)].sort()).toEqual([...routes.map(byRoute), ...open].sort());
+  });
+});
