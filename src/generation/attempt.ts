@@ -84,8 +84,13 @@ function jobFor(
     image: inputs.image,
     mask: inputs.mask,
     strength: input.strength ?? null,
-    options: input.provider_options?.[target.provider] ?? {},
+    options: optionsFor(target, input),
   };
+}
+
+/** They came in as JSON, which is all that a JSON object is. */
+function optionsFor(target: Target, input: GenerationInput): JsonObject {
+  return (input.provider_options?.[target.provider] ?? {}) as JsonObject;
 }
 
 async function call(

@@ -3,7 +3,7 @@
  * adds the client's own options, and knows what the SDK does not tell: whether the request can have
  * reached anyone whole, and what status came when the body did not.
  */
-import type { Json, Readonly<Record<string, unknown>> } from '../../platform/json';
+import type { Json, JsonObject } from '../../platform/json';
 
 /**
  * How long the end of a request's body is held back. workerd reports a refused port, a failed
@@ -58,7 +58,7 @@ export interface Exchange {
   ignoredOptions(): readonly string[];
 }
 
-export function createExchange(send: typeof fetch, options: Readonly<Record<string, unknown>>): Exchange {
+export function createExchange(send: typeof fetch, options: JsonObject): Exchange {
   let answer: { status: number; headers: Headers } | null = null;
   let ignored: string[] = [];
 
@@ -93,7 +93,7 @@ export function createExchange(send: typeof fetch, options: Readonly<Record<stri
 }
 
 /** Lays the options into the body that the SDK made, as they are: it would rename and drop some. */
-function withOptions(body: BodyInit | null | undefined, options: Readonly<Record<string, unknown>>) {
+function withOptions(body: BodyInit | null | undefined, options: JsonObject) {
   const ignored: string[] = [];
   const entries = Object.entries(options);
   if (body instanceof FormData) {

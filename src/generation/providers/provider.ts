@@ -2,6 +2,7 @@
  * The port to an external image API. An adapter makes one call and says, once and for all, what its
  * end means; it never retries, stores or decides what comes next.
  */
+import type { JsonObject } from '../../platform/json';
 import type { AttemptError, Outcome } from '../../requests/types';
 import type { AspectRatio, OutputFormat } from '../types';
 
@@ -23,7 +24,7 @@ export interface ProviderJob {
   readonly mask: InputImage | null;
   readonly strength: number | null;
   /** The client's options for this provider, as they came. */
-  readonly options: Readonly<Record<string, unknown>>;
+  readonly options: JsonObject;
 }
 
 export interface InputImage {

@@ -1,17 +1,7 @@
 /** The embedded provider: draws inside the Worker, the same bytes for the same input. */
 import type { AspectRatio } from '../types';
 import type { Provider, ProviderAnswer, ProviderJob } from './provider';
-
-export interface SketchInput {
-  readonly prompt: string;
-  readonly negativePrompt: string | null;
-  readonly seed: number;
-  /** Pixels. */
-  readonly width: number;
-  readonly height: number;
-  readonly steps: number | null;
-  readonly guidanceScale: number | null;
-}
+import type { SketchInput } from './sketch/draw';
 
 /** Resolves to a PNG. */
 export type DrawSketch = (input: SketchInput) => Promise<Uint8Array>;

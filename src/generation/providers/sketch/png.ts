@@ -57,6 +57,9 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Lets whatever else waits in this isolate go first: a picture takes some 200 ms of its thread. */
+const breathe = () => new Promise((resolve) => setTimeout(resolve, 0));
+
 /**
  * @param strips the picture's rows from the top, in pieces of whole rows of RGB bytes. A piece is
  *   read before the next is asked for, so the caller may reuse its buffer.
@@ -79,6 +82,7 @@ export async function encodePng(input: {
       filtered.set(strip.subarray(row * rowBytes, (row + 1) * rowBytes), start + 1);
     }
     await writer.write(filtered);
+    await breathe();
   }
   await writer.close();
   return concatenate([
