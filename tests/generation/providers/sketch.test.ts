@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createSketchProvider,
-  type SketchInput,
-  sketchSizeFor,
-} from '../../../src/generation/providers/sketch';
+import { createSketchProvider, sketchSizeFor } from '../../../src/generation/providers/sketch';
+import type { SketchInput } from '../../../src/generation/providers/sketch/draw';
 import { aspectRatios, MAX_PIXELS } from '../../../src/generation/types';
 import { contextWith, jobWith } from '../../support/provider-jobs';
 
