@@ -243,7 +243,10 @@ export class Foreman extends DurableObject<Env> {
     const { alarmAt } = this.#memory;
     if (alarmAt !== null && alarmAt <= due) return;
     this.#memory.alarmAt = due;
-    void this.ctx.storage.setAlarm(due);
+    this.ctx.storage.setAlarm(due).catch((error: unknown) => {
+      this.#memory.alarmAt = null;
+      consoleLogger.error('foreman.alarm_not_set', { error });
+    });
   }
 
   #follow(effects: readonly Effect[]): void {

@@ -34,7 +34,7 @@ export interface RequestStore {
   getOne(input: { userId: UserId; id: RequestId }): Promise<RequestState | 'deleted' | null>;
   getPage(query: PageQuery): Promise<PageRow[]>;
   getCount(query: PageQuery): Promise<number>;
-  /** What D1 shows as live although its deadline was before `before`. */
+  /** Some of what D1 shows as live although its deadline was before `before`. */
   getLate(input: { before: number; limit: number }): Promise<{ userId: UserId; id: RequestId }[]>;
   /** @returns how many tombstones were forgotten. */
   deleteTombstones(input: { before: number; limit: number }): Promise<number>;
@@ -83,7 +83,7 @@ export function createRequestStore(db: D1Database): RequestStore {
       const { results } = await db
         .prepare(
           `SELECT user_id, id FROM requests
-           WHERE status IN ('queued', 'running') AND deadline_at < ? ORDER BY deadline_at LIMIT ?`,
+           WHERE status IN ('queued', 'running') AND deadline_at < ? ORDER BY random() LIMIT ?`,
         )
         .bind(before, limit)
         .all<{ user_id: UserId; id: RequestId }>();

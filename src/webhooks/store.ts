@@ -16,6 +16,7 @@ interface Row {
   finished_at: number;
 }
 
+/** The log of a deleted request is not written any more, whatever is still on its way. */
 export function deliveryStatements(
   db: D1Database,
   deliveries: readonly FinishedDelivery[],
@@ -24,7 +25,10 @@ export function deliveryStatements(
     db
       .prepare(
         `INSERT INTO webhook_deliveries (id, user_id, request_id, type, url, status, attempts, body,
-           created_at, finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+           created_at, finished_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+         WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?3 AND status = 'deleted')
+         ON CONFLICT (id) DO NOTHING`,
       )
       .bind(
         delivery.id,

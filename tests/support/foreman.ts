@@ -77,7 +77,7 @@ export async function stateOf({ foreman, credential }: Tenant, id: RequestId) {
 /** Makes the stored due time of a request lie in the past, and runs the object's alarm. */
 export async function makeDue(tenant: Tenant, id: RequestId): Promise<void> {
   await inForeman(tenant, (sql) => {
-    sql.exec('UPDATE requests SET due_at = 0 WHERE id = ?', id);
+    sql.exec('UPDATE requests SET due_at = 1 WHERE id = ?', id);
   });
   await runAlarm(tenant);
 }
