@@ -1,9 +1,11 @@
 /**
  * A request as server-sent events: one per version, with the version as its id. It starts where the
  * client left off, heartbeats while nothing happens, and ends with the terminal event. A foreman
- * that moves or restarts is watched anew, so the client notices nothing.
+ * that moves or restarts is watched anew, so the client notices nothing. `data` holds the whole
+ * request with the newest event; an event that is already history holds what it was: id, status
+ * and version.
  */
-import type { RequestState } from './types';
+import type { RequestEvent, RequestState } from './types';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
 import type { Watch } from './watcher';
@@ -43,7 +45,7 @@ async function follow(
         type: event.type,
         timestamp: new Date(event.at).toISOString(),
         sequence: event.version,
-        data: input.present(state),
+        data: dataOf(event, state, input.present),
       });
       await writer.write(
         encoder.encode(`id: ${event.version}\nevent: ${event.type}\ndata: ${data}\n\n`),
@@ -75,4 +77,10 @@ async function follow(
     if (!ended) await new Promise((resolve) => setTimeout(resolve, REWATCH_MS));
   }
   await writer.close();
+}
+
+function dataOf(event: RequestEvent, state: RequestState, present: PresentRequest): object {
+  if (event.version === state.version) return present(state);
+  const status = event.type.slice('request.'.length);
+  return { id: state.id, status, version: event.version };
 }

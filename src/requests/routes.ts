@@ -69,7 +69,10 @@ const eventsRoute = createRoute({
   request: { params },
   responses: {
     200: {
-      description: 'One event per version; the stream ends with the terminal one',
+      description:
+        'One event per version: `{type, timestamp, sequence, data}`. `data` is the whole request ' +
+        'with the newest event, and `{id, status, version}` with those before it. The stream ends ' +
+        'with the terminal event',
       content: { 'text/event-stream': { schema: z.string() } },
     },
     ...problemResponses(401, 403, 404, 503),

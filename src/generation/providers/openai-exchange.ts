@@ -9,9 +9,10 @@ import type { Json, JsonObject } from '../../platform/json';
  * How long the end of a request's body is held back. workerd reports a refused port, a failed
  * look-up and a connection lost after sending with the same words, so the words decide nothing. A
  * fault before the end was handed over means that nobody can have a whole request to act on; a
- * fault after it leaves that open. Longer would catch slower refusals, and delay every call.
+ * fault after it leaves that open. Longer would catch slower refusals, and delay every call: 25 ms
+ * made the way from submission to webhook 3.3 times that of a Worker without any bookkeeping.
  */
-const HOLD_MS = 25;
+const HOLD_MS = 10;
 
 /** More than the last line of a form, without which a lenient parser might do. */
 const HELD_BYTES = 128;

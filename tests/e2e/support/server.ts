@@ -1,4 +1,5 @@
 /** A server of its own for a test file: own process group, own port, own state, nothing left behind. */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -43,11 +44,19 @@ const WIDE: Partial<Limits> = { requests_per_minute: 100_000, burst: 10_000, max
 
 const secret = () => randomBytes(24).toString('hex');
 
-/** Groups that are alive; a test run that is broken off takes them with it. */
-const groups = new Set<number>();
-process.once('exit', () => {
-  for (const pid of groups) killGroup(pid);
-});
+/**
+ * A test run that is broken off takes its server along, even when it is killed: a shell holds the end
+ * of a pipe from this process, and ends the server's group when the pipe closes.
+ */
+function tieToThisProcess(pid: number, stateDir: string): { release(): void } {
+  const watcher = spawn(
+    '/bin/sh',
+    ['-c', `trap '' INT TERM HUP; read -r _; kill -9 -- "-$0"; rm -rf "$1"`, String(pid), stateDir],
+    { stdio: ['pipe', 'ignore', 'ignore'], detached: true },
+  );
+  watcher.unref();
+  return { release: () => watcher.kill('SIGKILL') };
+}
 
 export async function startServer(environment: Record<string, string> = {}): Promise<Server> {
   const stateDir = await mkdtemp(join(tmpdir(), 'foreman-e2e-'));
@@ -69,9 +78,10 @@ export async function startServer(environment: Record<string, string> = {}): Pro
   };
   let ended = '';
   let running: ServerProcess | null = null;
+  let tie: { release(): void } | null = null;
   const start = async () => {
     running = await spawnLocalServer({ port, stateDir, environment: settings });
-    groups.add(running.pid);
+    tie = tieToThisProcess(running.pid, stateDir);
   };
   const crash = async () => {
     if (!running) return;
@@ -79,7 +89,7 @@ export async function startServer(environment: Record<string, string> = {}): Pro
     running = null;
     await kill('SIGKILL');
     await until('every process of the killed group is gone', () => !isGroupAlive(pid));
-    groups.delete(pid);
+    tie?.release();
     ended += output();
   };
 
@@ -117,14 +127,6 @@ async function createUser(input: {
   const api = createApi({ origin, key: issued.body.key });
   const { body } = await api.get<{ secret: string }>('/v1/webhooks/default-secret');
   return { id: user.body.id, keyId: issued.body.id, api, webhookSecret: body.secret };
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It has ended already.
-  }
 }
 
 function isGroupAlive(pid: number): boolean {
