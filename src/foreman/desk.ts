@@ -125,10 +125,12 @@ function followUp(desk: Desk, previous: RequestState | null, next: RequestState)
 
 function keepLease(desk: Desk, next: RequestState): void {
   const { leases } = desk.memory;
-  if (next.status !== 'running') leases.delete(next.id);
-  else if (leases.get(next.id)?.token !== next.current.token) {
-    leases.set(next.id, { token: next.current.token, until: desk.now + LEASE_MS });
-  }
+  const held = leases.get(next.id);
+  const token = next.status === 'running' ? next.current.token : null;
+  if (held?.token === token) return;
+  if (held?.graced) ledger.deleteGrace(desk.sql, held.token);
+  if (token === null) leases.delete(next.id);
+  else leases.set(next.id, { token, until: desk.now + LEASE_MS, graced: false });
 }
 
 function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {

@@ -11,6 +11,8 @@ import * as deliveries from '../webhooks/deliveries';
 export interface Lease {
   readonly token: string;
   readonly until: number;
+  /** It stems from before this object was constructed, and a row says until when it is waited for. */
+  readonly graced: boolean;
 }
 
 export interface Memory {
@@ -25,13 +27,21 @@ export interface Memory {
   alarmAt: number | null;
 }
 
-/** Every lease is extended: a foreman that was away must not declare its callers dead. */
+/**
+ * Every lease is extended: a foreman that was away must not declare its callers dead. It is extended
+ * once: an idle object is evicted before its alarm, and would else wait anew each time it wakes.
+ */
 export function recall(sql: SqlStorage, now: number): Memory {
   const memory: Memory = { leases: new Map(), active: 0, waiting: 0, wake: null, alarmAt: null };
+  const grace = ledger.getGrace(sql);
   for (const { phase, id, token } of ledger.getLive(sql)) {
     count(memory, phase, 1);
-    if (token !== null) memory.leases.set(id, { token, until: now + LEASE_MS });
+    if (token === null) continue;
+    const until = grace.get(token) ?? now + LEASE_MS;
+    if (!grace.delete(token)) ledger.createGrace(sql, { token, until });
+    memory.leases.set(id, { token, until, graced: true });
   }
+  for (const token of grace.keys()) ledger.deleteGrace(sql, token);
   return memory;
 }
 

@@ -43,7 +43,7 @@ export class Foreman extends DurableObject<Env> {
       present: createPresenter(settings),
     };
     this.#outbox = createOutbox(env, consoleLogger);
-    this.#memory = recall(sql, Date.now());
+    this.#memory = ctx.storage.transactionSync(() => recall(sql, Date.now()));
     // News from before the restart may have lost its wake-up with the queue.
     if (news.hasNews(sql)) this.#memory.wake = { sentAt: 0, sends: 0 };
     ctx.blockConcurrencyWhile(async () => {
@@ -99,7 +99,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   renew(claims: { request: RequestId; token: string }[]): { stale: string[] } {
-    return work.renew({ memory: this.#memory, now: Date.now() }, claims);
+    return work.renew({ ...this.#fixed, memory: this.#memory, now: Date.now() }, claims);
   }
 
   settle(input: Parameters<typeof work.settle>[1]): work.SettleAnswer {

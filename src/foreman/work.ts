@@ -90,15 +90,23 @@ export function settle(
     : { verdict: 'settled' };
 }
 
-/** Memory only, no row: a lease is short, and a foreman that restarts extends them all. */
+/**
+ * Memory only, no row: a lease is short, and a foreman that restarts extends them all. A sign of
+ * life ends the grace that such an extension is.
+ */
 export function renew(
-  desk: Pick<Desk, 'memory' | 'now'>,
+  desk: Pick<Desk, 'sql' | 'memory' | 'now'>,
   claims: readonly { readonly request: RequestId; readonly token: string }[],
 ): { readonly stale: string[] } {
   const stale: string[] = [];
   for (const { request, token } of claims) {
-    if (desk.memory.leases.get(request)?.token !== token) stale.push(token);
-    else desk.memory.leases.set(request, { token, until: desk.now + LEASE_MS });
+    const held = desk.memory.leases.get(request);
+    if (held?.token !== token) {
+      stale.push(token);
+      continue;
+    }
+    if (held.graced) ledger.deleteGrace(desk.sql, token);
+    desk.memory.leases.set(request, { token, until: desk.now + LEASE_MS, graced: false });
   }
   return { stale };
 }

@@ -63,6 +63,7 @@ export function requestContext(publicOrigin: string | null): MiddlewareHandler<H
     c.set('traceparent', traceparent && TRACEPARENT.test(traceparent) ? traceparent : null);
     c.set('origin', publicOrigin ?? new URL(c.req.url).origin);
     checkHeaderLengths(c.req.raw.headers);
+    if (new URL(c.req.url).searchParams.has(PROTO)) throw protoFault(PROTO);
     if (given !== undefined && !valid) {
       throw new AppError(
         'invalid_header',
@@ -99,7 +100,7 @@ export function jsonBody(maxBytes = MAX_JSON_BODY_BYTES): MiddlewareHandler<Http
     if (jsonDepth(text) > MAX_JSON_DEPTH) {
       throw new AppError('malformed_json', `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);
     }
-    parseJson(text);
+    refuseProto(parseJson(text), []);
     const headers = new Headers(c.req.raw.headers);
     headers.set('content-type', 'application/json');
     c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body: text });
@@ -173,6 +174,22 @@ export function preferredWaitMs(c: Context<HttpEnv>): number | null {
   if (!match) return null;
   const seconds = Math.min(60, Number(match[1]));
   return seconds > 0 ? seconds * 1000 : null;
+}
+
+/** Validators build plain objects, in which a field of this name would vanish in silence. */
+const PROTO = '__proto__';
+
+function refuseProto(value: unknown, path: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    if (name === PROTO) throw protoFault([...path, name].join('.'));
+    refuseProto(member, [...path, name]);
+  }
+}
+
+function protoFault(path: string): AppError {
+  const errors = [{ path, message: 'is not a name that a field may have' }];
+  return new AppError('invalid_request', `Not valid: ${path}.`, { errors });
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

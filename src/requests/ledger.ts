@@ -22,6 +22,8 @@ export const requestTables: readonly string[] = [
   'CREATE INDEX requests_due ON requests (due_at)',
   'CREATE INDEX requests_live ON requests (rank, id) WHERE live = 1',
   'CREATE INDEX requests_news ON requests (id) WHERE projected_version IS NULL',
+  // Until when a call that was running when the object was constructed is waited for.
+  'CREATE TABLE lease_grace (token TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID',
   `CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
@@ -159,6 +161,19 @@ export function getLive(sql: SqlStorage): { phase: Phase; id: RequestId; token: 
        FROM requests WHERE live = 1`,
     )
     .toArray();
+}
+
+export function getGrace(sql: SqlStorage): Map<string, number> {
+  const rows = sql.exec<{ token: string; until: number }>('SELECT token, until FROM lease_grace');
+  return new Map([...rows].map(({ token, until }) => [token, until]));
+}
+
+export function createGrace(sql: SqlStorage, input: { token: string; until: number }): void {
+  sql.exec('INSERT INTO lease_grace (token, until) VALUES (?, ?)', input.token, input.until);
+}
+
+export function deleteGrace(sql: SqlStorage, token: string): void {
+  sql.exec('DELETE FROM lease_grace WHERE token = ?', token);
 }
 
 export function getDue(sql: SqlStorage, input: { now: number; limit: number }): LedgerRow[] {

@@ -178,6 +178,37 @@ describe('a lease', () => {
   });
 });
 
+describe('the grace of a lease', () => {
+  const graces = (tenant: Tenant) =>
+    inForeman(tenant, (sql) => sql.exec('SELECT token FROM lease_grace').toArray());
+
+  it('is given once: a caller that stays away is lost, however often the object wakes', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await evictDurableObject(tenant.stub);
+    expect(await graces(tenant)).toEqual([{ token }]);
+    await inForeman(tenant, (sql) => {
+      sql.exec('UPDATE lease_grace SET until = 1');
+    });
+    await evictDurableObject(tenant.stub);
+    await runAlarm(tenant);
+    expect((await stateOf(tenant, id)).attempts).toMatchObject([
+      { outcome: 'unknown', error: { code: 'lease_lost' } },
+    ]);
+    expect(await graces(tenant)).toEqual([]);
+  });
+
+  it('ends with a sign of life, and is given again after the next restart', async () => {
+    const tenant = await newTenant();
+    const { id, token } = await claimed(tenant);
+    await evictDurableObject(tenant.stub);
+    expect(await tenant.foreman.renew([{ request: id, token }])).toEqual({ stale: [] });
+    expect(await graces(tenant)).toEqual([]);
+    await evictDurableObject(tenant.stub);
+    expect(await graces(tenant)).toEqual([{ token }]);
+  });
+});
+
 describe('a wake-up that nobody confirmed', () => {
   it('is sent again under the same release number', async () => {
     const tenant = await newTenant();
