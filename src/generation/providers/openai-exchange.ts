@@ -9,10 +9,11 @@ import type { Json, JsonObject } from '../../platform/json';
  * How long the end of a request's body is held back. workerd reports a refused port, a failed
  * look-up and a connection lost after sending with the same words, so the words decide nothing. A
  * fault before the end was handed over means that nobody can have a whole request to act on; a
- * fault after it leaves that open. Longer would catch slower refusals, and delay every call: 25 ms
- * made the way from submission to webhook 3.3 times that of a Worker without any bookkeeping.
+ * fault after it leaves that open. A longer hold catches slower refusals and delays every call, so
+ * it is long only for an origin that has not answered of late.
  */
-const HOLD_MS = 10;
+const HOLD_MS = { warm: 2, cold: 40 };
+const WARM_FOR_MS = 60_000;
 
 /** More than the last line of a form, without which a lenient parser might do. */
 const HELD_BYTES = 128;
@@ -59,7 +60,12 @@ export interface Exchange {
   ignoredOptions(): readonly string[];
 }
 
-export function createExchange(send: typeof fetch, options: JsonObject): Exchange {
+/** What the calls of one provider know of its origin: when it last answered; 0 when it failed. */
+export interface Origin {
+  answeredAt: number;
+}
+
+export function createExchange(send: typeof fetch, options: JsonObject, origin: Origin): Exchange {
   let answer: { status: number; headers: Headers } | null = null;
   let ignored: string[] = [];
 
@@ -73,7 +79,8 @@ export function createExchange(send: typeof fetch, options: JsonObject): Exchang
     });
     const bytes = new Uint8Array(await request.arrayBuffer());
     let sent = false;
-    const body = holdEnd(bytes, () => {
+    const isWarm = Date.now() - origin.answeredAt < WARM_FOR_MS;
+    const body = holdEnd(bytes, isWarm ? HOLD_MS.warm : HOLD_MS.cold, () => {
       sent = true;
     });
     // A redirect would carry the key and the prompt to a place that the operator did not name.
@@ -84,8 +91,10 @@ export function createExchange(send: typeof fetch, options: JsonObject): Exchang
       signal: init?.signal ?? null,
       redirect: 'manual',
     }).catch(() => {
+      origin.answeredAt = 0;
       throw new ConnectionFault(sent);
     });
+    origin.answeredAt = Date.now();
     answer = { status: response.status, headers: response.headers };
     return response.body ? limited(response) : response;
   };
@@ -115,14 +124,14 @@ function withOptions(body: BodyInit | null | undefined, options: JsonObject) {
 
 const formValue = (value: Json) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-function holdEnd(bytes: Uint8Array, onEnd: () => void): ReadableStream {
+function holdEnd(bytes: Uint8Array, holdMs: number, onEnd: () => void): ReadableStream {
   // Of a fixed length, so that it goes out with Content-Length: some servers read no chunks.
   const { readable, writable } = new FixedLengthStream(bytes.byteLength);
   const writer = writable.getWriter();
   const held = Math.max(0, bytes.byteLength - HELD_BYTES);
   const feed = async () => {
     if (held > 0) await writer.write(bytes.subarray(0, held));
-    await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
+    await new Promise((resolve) => setTimeout(resolve, holdMs));
     onEnd();
     await writer.write(bytes.subarray(held));
     await writer.close();

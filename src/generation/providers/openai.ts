@@ -6,7 +6,13 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { APICallError } from '@ai-sdk/provider';
 import type { AspectRatio } from '../types';
 import { failureOf, invalidOutput, isModeration, requestIdOf } from './openai-errors';
-import { AnswerTooLarge, ConnectionFault, createExchange, type Exchange } from './openai-exchange';
+import {
+  AnswerTooLarge,
+  ConnectionFault,
+  createExchange,
+  type Exchange,
+  type Origin,
+} from './openai-exchange';
 import { decodeImages, type FetchImage, readLoosely, UnusableAnswer } from './openai-images';
 import type {
   CallContext,
@@ -50,10 +56,11 @@ export function openAiSizeFor(model: string, aspectRatio: AspectRatio): Size | n
 }
 
 export function createOpenAiProvider(config: OpenAiConfig): Provider {
+  const origin: Origin = { answeredAt: 0 };
   return {
     name: 'openai',
     async generate(job, context) {
-      const exchange = createExchange(config.fetch, job.options);
+      const exchange = createExchange(config.fetch, job.options, origin);
       const call: Call = { config, exchange, job, context, asked: askFor(job) };
       try {
         return succeeded(await imagesOf(call), call);
