@@ -113,6 +113,8 @@ export function renew(
 
 export function loseLease(desk: Desk, id: RequestId): void {
   const row = ledger.getOne(desk.sql, id);
+  // A lease without a running request must not keep the alarm going.
+  if (row?.state.status !== 'running') desk.memory.leases.delete(id);
   if (!row || row.state.status === 'deleted') return;
   const { state } = row;
   const decide = deciderFor(desk, state, 'attempt_ended');
