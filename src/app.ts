@@ -72,6 +72,11 @@ export function createApp(services: Services): App {
     const fault = asAppError(error);
     const known = fault && problemFor(fault.code);
     if (fault && known) {
+      if (known.status >= 500) {
+        const { method } = c.req;
+        const fields = { correlation_id: correlationId, method, route: c.req.routePath };
+        log.warn('http.unavailable', { ...fields, code: fault.code, error: fault.cause });
+      }
       const problem = { ...known, code: fault.code, detail: fault.message, correlationId };
       return problemResponse(problem, fault.details);
     }

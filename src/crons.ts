@@ -32,10 +32,13 @@ async function recheckLate(services: Services): Promise<number> {
   const before = services.now() - LATE_MS;
   const late = await services.requestStore.getLate({ before, limit: LATE_BATCH });
   const byUser = Map.groupBy(late, ({ userId }) => userId);
-  await Promise.all(
+  const rechecks = await Promise.allSettled(
     [...byUser].map(([userId, entries]: [UserId, { id: RequestId }[]]) =>
       services.foreman(userId).recheck(entries.map(({ id }) => id)),
     ),
   );
+  const failed = rechecks.find((recheck) => recheck.status === 'rejected');
+  if (failed)
+    services.log.warn('cron.recheck_failed', { job: 'late_requests', error: failed.reason });
   return late.length;
 }

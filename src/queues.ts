@@ -13,8 +13,12 @@ import { claimWebhook } from './webhooks/consumer';
 import { deliverMessageSchema } from './webhooks/types';
 
 const DEAD_LETTERS = 'foreman-dead-letters';
-/** No attempt starts after an invocation's 10th minute; the platform ends it after the 15th. */
-const START_WITHIN_MS = 600_000;
+/**
+ * The platform ends an invocation after its 15th minute. The last attempt starts in its 8th, takes
+ * up to half a minute for inputs and four for the call, and has the rest to store and settle.
+ */
+const START_WITHIN_MS = 480_000;
+const END_WITHIN_MS = 840_000;
 /** Beyond this many detached calls an isolate's memory is at risk: further ones are waited for. */
 const MAX_DETACHED = 64;
 
@@ -88,7 +92,9 @@ async function buried(
 function invocationDeps(services: Services) {
   const leases = createLeaseKeeper((userId, claims) => services.foreman(userId).renew(claims));
   const startBefore = services.now() + START_WITHIN_MS;
-  return { services, generation: { ...services.generationConsumer, leases, startBefore } };
+  const endBefore = services.now() + END_WITHIN_MS;
+  const generation = { ...services.generationConsumer, leases, startBefore, endBefore };
+  return { services, generation };
 }
 
 async function detachOrAwait(

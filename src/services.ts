@@ -4,14 +4,13 @@ import { createAccountService } from './accounts/service';
 import { accountStatements, createAccountStore } from './accounts/store';
 import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
-import { foremanFor, stubOf } from './foreman/stub';
+import { fetchForeman, foremanFor } from './foreman/stub';
 import { watchRequest } from './foreman/watch';
 import { createCatalog } from './generation/catalog';
-import { createInputStore, createReadImage } from './generation/inputs';
+import { createImageReader, createInputStore } from './generation/inputs';
 import { imagesOf } from './generation/present';
 import { createProviders } from './generation/providers/registry';
 import { createGenerationService } from './generation/service';
-import { objectKeyOf, placeOf } from './images/keys';
 import { createImageService } from './images/service';
 import { createImageStore, deleteImageStatements, imageStatements } from './images/store';
 import { MAX_IMAGE_BYTES } from './images/types';
@@ -39,8 +38,8 @@ export function createServices(env: Env) {
   const present = createPresenter(settings);
   const foreman = (userId: UserId) => foremanFor(env, userId);
   const watch: RequestForeman['watch'] = async (input) => {
-    const stub = stubOf(env, input.credential.userId);
-    const answer = await stub.fetch(watchRequest(input));
+    const { userId } = input.credential;
+    const answer = await fetchForeman(env, userId, () => watchRequest(input));
     return answer.webSocket ? watchSocket(answer.webSocket) : null;
   };
 
@@ -74,10 +73,7 @@ export function createServices(env: Env) {
   const images = createImageService({ store: imageStore, sleep, log });
   const inputs = createInputStore({
     bucket: env.IMAGES,
-    read: createReadImage(env.IMAGES, (id) => {
-      const place = placeOf(id);
-      return place && objectKeyOf(place);
-    }),
+    ...createImageReader(env.IMAGES),
     fetchUrl: (input) => fetchBytes(fetchUntrusted, input),
   });
   const requestStore = createRequestStore(env.DB);
@@ -171,9 +167,13 @@ async function fetchBytes(
     maxBytes,
     onOverflow: 'refuse',
   });
-  const refuse = (reason: string) => ({ ok: false as const, reason });
-  if (answer.outcome === 'refused') return refuse(answer.reason);
-  if (answer.outcome === 'failed') return refuse(`The image cannot be fetched: ${answer.message}`);
-  if (answer.status !== 200) return refuse(`The image’s URL answered ${answer.status}.`);
+  const refuse = (reason: string, final: boolean) => ({ ok: false as const, final, reason });
+  if (answer.outcome === 'refused') return refuse(answer.reason, true);
+  if (answer.outcome === 'failed')
+    return refuse(`The image cannot be fetched: ${answer.message}`, false);
+  if (answer.status !== 200) {
+    const { status } = answer;
+    return refuse(`The image’s URL answered ${status}.`, status < 500 && status !== 429);
+  }
   return { ok: true as const, bytes: answer.body };
 }

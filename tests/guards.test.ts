@@ -155,8 +155,8 @@ const wrongTokens: Readonly<Record<string, () => string | null | Promise<string>
   'a wrong token': () => `Bearer ${'x'.repeat(40)}`,
   'the start of the token': () => ADMIN.authorization.slice(0, -1),
   'an API key': () => `Bearer ${owner.key}`,
-  'an API key with every scope': async () =>
-    `Bearer ${(await newKey(owner.userId, [read, write, 'admin', 'worker'])).key}`,
+  'an API key with every scope there is to have': async () =>
+    `Bearer ${(await newKey(owner.userId, [read, write])).key}`,
 };
 
 describe.each(cases(byToken))('%s', (_, route) => {

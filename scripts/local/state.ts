@@ -1,6 +1,6 @@
 // The state folder: everything the local server keeps between runs. One server at a time.
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 export class StateError extends Error {}
@@ -16,7 +16,7 @@ export function resourcesDir(stateDir: string): string {
  */
 export function holdState(stateDir: string): { release(): void } {
   try {
-    mkdirSync(stateDir, { recursive: true });
+    makeFolder(resolve(stateDir));
   } catch (error) {
     throw new StateError(`The state folder ${stateDir} cannot be made: ${messageOf(error)}`);
   }
@@ -32,6 +32,13 @@ export function holdState(stateDir: string): { release(): void } {
     );
   }
   return { release: () => lock.close() };
+}
+
+/** Node's own recursive mkdir tries for ever where a folder cannot be made, as below /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 function messageOf(error: unknown): string {

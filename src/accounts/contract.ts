@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { nextCursor } from '../platform/openapi';
 import type { Me } from './tenancy';
-import { type Account, type KeyRecord, limitsSchema, scopes } from './types';
+import { type Account, grantableScopes, type KeyRecord, limitsSchema, scopes } from './types';
 
 /** Shown in lists and logs of operators: no control characters, no halves of surrogate pairs. */
 const name = z
@@ -25,7 +25,10 @@ export const newUserSchema = z
   .openapi('NewUser');
 export const limitChangesSchema = z.strictObject({ limits: partialLimits }).openapi('LimitChanges');
 export const newKeySchema = z
-  .strictObject({ name, scopes: z.array(scope).min(1).max(scopes.length).optional() })
+  .strictObject({
+    name,
+    scopes: z.array(z.enum(grantableScopes)).min(1).max(grantableScopes.length).optional(),
+  })
   .openapi('NewKey');
 
 export const userSchema = z

@@ -15,7 +15,8 @@ export const accountNotFound = (what: string) =>
   new AppError<AccountErrorCode>('not_found', `There is no such ${what}.`);
 
 /** D1 does not answer; users and keys themselves are with their foremen. */
-export const listUnavailable = () =>
+export const listUnavailable = (cause: unknown) =>
   new AppError<AccountErrorCode>('unavailable', 'The list of users cannot be read right now.', {
     retryAfterMs: 5_000,
+    cause,
   });

@@ -75,7 +75,7 @@ export function createAccountService(deps: {
       const after = input.cursor === undefined ? null : pageKeyOf(input.cursor);
       const page = await deps.store
         .getUserPage({ limit: input.limit + 1, after })
-        .catch(() => Promise.reject(listUnavailable()));
+        .catch((error: unknown) => Promise.reject(listUnavailable(error)));
       const items = page.slice(0, input.limit);
       const last = page.length > items.length ? items.at(-1) : undefined;
       return { items, nextCursor: last ? encodeCursor([last.createdAt, last.userId]) : null };

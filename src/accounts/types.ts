@@ -6,6 +6,11 @@ export type { KeyId, UserId };
 
 export const scopes = ['requests:read', 'requests:write', 'admin', 'worker'] as const;
 export type Scope = (typeof scopes)[number];
+/** Those that open something today; the others are kept for what is to come. */
+export const grantableScopes = [
+  'requests:read',
+  'requests:write',
+] as const satisfies readonly Scope[];
 export const DEFAULT_SCOPES: readonly Scope[] = ['requests:read', 'requests:write'];
 
 const limit = z.number().min(0).max(1_000_000);

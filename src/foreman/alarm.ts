@@ -2,44 +2,70 @@
  * What the foreman does by itself when a time has come. One bounded, synchronous batch; whatever is
  * left over is due again at once.
  */
-import { confirmDueAt } from '../platform/backoff';
-import type { UserId } from '../platform/ids';
+import type { DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { TOMBSTONE_LIFE_MS } from '../requests/queueing';
 import type { RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
-import { sendDelivery } from '../webhooks/delivery';
+import { loseDelivery, sendDelivery } from '../webhooks/delivery';
 import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
+import { remindProjector } from './news';
 import { loseLease } from './work';
 
 const BATCH = 100;
 /** How long a finished request waits again for D1 to confirm it. */
 const UNCONFIRMED_MS = 300_000;
 const PURGE_RETRY_MS = 60_000;
+/** How long a row is left alone that could not be attended to. */
+const FAULT_RETRY_MS = 60_000;
 
-export function runAlarm(desk: Desk, userId: UserId): void {
-  for (const [id, lease] of desk.memory.leases) {
-    if (lease.until <= desk.now) loseLease(desk, id);
+/**
+ * Runs one piece of the batch so that it can fail alone: what it wrote is rolled back. Says whether
+ * it went through.
+ */
+export type Isolate = (work: () => void) => boolean;
+
+/** A row that nothing can be done about must not keep the others from being attended to. */
+export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
+  const { sql, now } = desk;
+  const lost = [...desk.memory.leases].filter(([, lease]) => lease.until <= now).slice(0, BATCH);
+  for (const [id, lease] of lost) {
+    if (!isolate(() => loseLease(desk, id))) {
+      desk.memory.leases.set(id, { ...lease, until: now + FAULT_RETRY_MS });
+    }
   }
-  for (const row of ledger.getDue(desk.sql, { now: desk.now, limit: BATCH })) attend(desk, row);
-  for (const delivery of deliveries.getDue(desk.sql, { now: desk.now, limit: BATCH })) {
-    const next = sendDelivery(delivery, desk.now);
-    if (next === delivery) continue;
-    deliveries.updateOne(desk.sql, next);
-    desk.effects.push({ send: 'deliver', message: deliverMessage(next) });
+  for (const id of ledger.getDueIds(sql, { now, limit: BATCH })) {
+    if (isolate(() => attend(desk, id))) continue;
+    ledger.updateDue(sql, { id, dueAt: now + FAULT_RETRY_MS });
   }
-  ledger.deleteExpiredIdempotency(desk.sql, desk.now);
-  fillSlots(desk);
+  for (const id of deliveries.getDueIds(sql, { now, limit: BATCH })) {
+    if (isolate(() => attendDelivery(desk, id))) continue;
+    deliveries.updateDue(sql, { id, dueAt: now + FAULT_RETRY_MS });
+  }
+  ledger.deleteExpiredIdempotency(sql, now);
+  isolate(() => fillSlots(desk));
   remindProjector(desk, userId);
 }
 
-function attend(desk: Desk, row: ledger.LedgerRow): void {
+function attend(desk: Desk, id: RequestId): void {
+  const row = ledger.getOne(desk.sql, id);
+  if (!row) return;
   const { state } = row;
   if (state.status === 'deleted') attendTombstone(desk, row, state);
   else if (isTerminal(state)) handOver(desk, row);
   else save(desk, row, moveOn(state, desk.now));
+}
+
+function attendDelivery(desk: Desk, id: DeliveryId): void {
+  const delivery = deliveries.getOne(desk.sql, id);
+  if (!delivery) return;
+  const settled = loseDelivery(delivery, desk.random, desk.now);
+  const next = sendDelivery(settled, desk.now);
+  if (next !== delivery) deliveries.updateOne(desk.sql, next);
+  if (next !== settled) desk.effects.push({ send: 'deliver', message: deliverMessage(next) });
+  if (next.status !== 'pending') wakeProjector(desk, next.userId);
 }
 
 function moveOn(state: RequestState, now: number): RequestState {
@@ -80,11 +106,4 @@ export function confirmPurge(desk: Desk, row: ledger.LedgerRow): void {
     state: { ...row.state, purged: true },
     dueAt: row.state.deletedAt + TOMBSTONE_LIFE_MS,
   });
-}
-
-function remindProjector(desk: Desk, userId: UserId): void {
-  const { wake } = desk.memory;
-  if (!wake || confirmDueAt(wake) > desk.now) return;
-  desk.memory.wake = { sentAt: desk.now, sends: wake.sends + 1 };
-  desk.effects.push({ send: 'wake', userId });
 }

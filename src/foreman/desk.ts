@@ -57,6 +57,8 @@ export interface Desk {
   readonly random: () => number;
 }
 
+/** One change releases no more than this; the alarm goes on at once. */
+const MAX_RELEASES = 100;
 /** A record of an idempotency key lives this long after its request is terminal. */
 const IDEMPOTENCY_LIFE_MS = 24 * 3_600_000;
 
@@ -87,16 +89,22 @@ export function bury(desk: Desk, before: ledger.LedgerRow, tombstone: Tombstone)
 export function fillSlots(desk: Desk): void {
   const account = accounts.loadAccount(desk.sql);
   if (!account) return;
-  while (desk.memory.active < account.limits.max_running && desk.memory.waiting > 0) {
+  desk.memory.hasSpareSlots = false;
+  for (let given = 0; desk.memory.active < account.limits.max_running; given += 1) {
+    if (desk.memory.waiting === 0) return;
     const row = ledger.getNextForSlot(desk.sql);
     if (!row || row.state.status === 'deleted') return;
+    if (given === MAX_RELEASES) {
+      desk.memory.hasSpareSlots = true;
+      return;
+    }
     save(desk, row, giveSlot(row.state, desk.now));
   }
 }
 
 export function wakeProjector(desk: Desk, userId: UserId): void {
   if (desk.memory.wake) return;
-  desk.memory.wake = { sentAt: desk.now, sends: 1 };
+  desk.memory.wake = { sentAt: desk.now, sends: 1, stored: false };
   desk.effects.push({ send: 'wake', userId });
 }
 

@@ -90,9 +90,8 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
 function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
   const { spec, fingerprint } = submission;
   const same = ledger.getOne(desk.sql, spec.id);
-  if (same && same.state.status !== 'deleted') {
-    return { outcome: 'accepted', headers: {}, ...snapshotOf(desk, same.state) };
-  }
+  if (same?.state.status === 'deleted') return { outcome: 'deleted' };
+  if (same) return { outcome: 'accepted', headers: {}, ...snapshotOf(desk, same.state) };
   if (spec.idempotencyKey === null) return null;
   const record = ledger.getIdempotency(desk.sql, spec.idempotencyKey);
   if (!record) return null;

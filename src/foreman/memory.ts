@@ -15,6 +15,13 @@ export interface Lease {
   readonly graced: boolean;
 }
 
+/** `stored`: a row keeps it, so that a reminder's backoff outlives the object. */
+export interface Wake {
+  readonly sentAt: number;
+  readonly sends: number;
+  readonly stored: boolean;
+}
+
 export interface Memory {
   readonly leases: Map<RequestId, Lease>;
   /** Released or running. */
@@ -22,7 +29,9 @@ export interface Memory {
   /** Accepted, neither released nor running. */
   waiting: number;
   /** The one outstanding wake-up of the projector. */
-  wake: { readonly sentAt: number; readonly sends: number } | null;
+  wake: Wake | null;
+  /** There were more free slots than one change fills. */
+  hasSpareSlots: boolean;
   /** When the alarm is set to, as far as this instance knows. */
   alarmAt: number | null;
 }
@@ -32,7 +41,14 @@ export interface Memory {
  * once: an idle object is evicted before its alarm, and would else wait anew each time it wakes.
  */
 export function recall(sql: SqlStorage, now: number): Memory {
-  const memory: Memory = { leases: new Map(), active: 0, waiting: 0, wake: null, alarmAt: null };
+  const memory: Memory = {
+    leases: new Map(),
+    active: 0,
+    waiting: 0,
+    wake: null,
+    hasSpareSlots: false,
+    alarmAt: null,
+  };
   const grace = ledger.getGrace(sql);
   for (const { phase, id, token } of ledger.getLive(sql)) {
     count(memory, phase, 1);
@@ -48,13 +64,14 @@ export function recall(sql: SqlStorage, now: number): Memory {
 /** For a transaction that may yet be rolled back. */
 export function snapshot(memory: Memory): () => void {
   const leases = new Map(memory.leases);
-  const { active, waiting, wake } = memory;
+  const { active, waiting, wake, hasSpareSlots } = memory;
   return () => {
     memory.leases.clear();
     for (const [id, lease] of leases) memory.leases.set(id, lease);
     memory.active = active;
     memory.waiting = waiting;
     memory.wake = wake;
+    memory.hasSpareSlots = hasSpareSlots;
   };
 }
 
@@ -72,6 +89,7 @@ export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
     ledger.getEarliestIdempotencyExpiry(sql),
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
+    memory.hasSpareSlots ? 0 : null,
     ...leaseEnds,
   ].filter((due) => due !== null);
   return dues.length === 0 ? null : Math.min(...dues);

@@ -4,12 +4,14 @@
  */
 import * as accounts from '../accounts/limits';
 import type { Account, KeyRecord } from '../accounts/types';
+import { confirmDueAt } from '../platform/backoff';
 import type { DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import type { RequestState, Tombstone } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 import type { FinishedDelivery } from '../webhooks/types';
 import { type Desk, wakeProjector } from './desk';
+import type { Wake } from './memory';
 
 export interface News {
   readonly requests: readonly (RequestState | Tombstone)[];
@@ -25,7 +27,7 @@ export interface Confirmation {
   readonly last: boolean;
 }
 
-/** With up to ten statements a request, a page stays well within one D1 batch. */
+/** At most three statements a request and one a delivery: some 100 a page. */
 const PAGE = 25;
 
 export function pullNews(desk: Pick<Desk, 'sql'>): News {
@@ -52,9 +54,30 @@ export function confirmNews(
     accounts.confirmNews(desk.sql, confirmation.accountVersion);
   }
   const more = hasNews(desk.sql);
-  if (!more || confirmation.last) desk.memory.wake = null;
+  if (!more || confirmation.last) forgetWake(desk);
   if (more && confirmation.last) wakeProjector(desk, userId);
   return { more };
+}
+
+/** Due at once, unless reminders were already being sent: then their backoff goes on. */
+export function recallWake(sql: SqlStorage): Wake {
+  const stored = ledger.getWake(sql);
+  return stored ? { ...stored, stored: true } : { sentAt: 0, sends: 0, stored: false };
+}
+
+/** The projector has not answered: it is woken once more, and a row says when that was. */
+export function remindProjector(desk: Desk, userId: UserId): void {
+  const { wake } = desk.memory;
+  if (!wake || confirmDueAt(wake) > desk.now) return;
+  const next = { sentAt: desk.now, sends: wake.sends + 1 };
+  ledger.saveWake(desk.sql, next);
+  desk.memory.wake = { ...next, stored: true };
+  desk.effects.push({ send: 'wake', userId });
+}
+
+function forgetWake(desk: Desk): void {
+  if (desk.memory.wake?.stored) ledger.deleteWake(desk.sql);
+  desk.memory.wake = null;
 }
 
 export function hasNews(sql: SqlStorage): boolean {

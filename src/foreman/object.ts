@@ -23,7 +23,7 @@ import * as news from './news';
 import { createOutbox, type Outbox } from './outbox';
 import * as posting from './posting';
 import { migrate } from './schema';
-import { answerWatch, tellWatchers } from './watch';
+import { answerWatch, dismissWatchers, tellWatchers } from './watch';
 import * as work from './work';
 
 export class Foreman extends DurableObject<Env> {
@@ -45,7 +45,7 @@ export class Foreman extends DurableObject<Env> {
     this.#outbox = createOutbox(env, consoleLogger);
     this.#memory = ctx.storage.transactionSync(() => recall(sql, Date.now()));
     // News from before the restart may have lost its wake-up with the queue.
-    if (news.hasNews(sql)) this.#memory.wake = { sentAt: 0, sends: 0 };
+    if (news.hasNews(sql)) this.#memory.wake = news.recallWake(sql);
     ctx.blockConcurrencyWhile(async () => {
       this.#memory.alarmAt = await ctx.storage.getAlarm();
       this.#arm();
@@ -152,7 +152,9 @@ export class Foreman extends DurableObject<Env> {
   }
 
   revokeKey(id: KeyId): KeyRecord | null {
-    return this.#changeAccount((desk) => tenancy.revokeKey(desk, id));
+    const revoked = this.#changeAccount((desk) => tenancy.revokeKey(desk, id));
+    dismissWatchers(this.ctx, id);
+    return revoked;
   }
 
   listKeys(): KeyRecord[] | null {
@@ -181,7 +183,11 @@ export class Foreman extends DurableObject<Env> {
     this.#memory.alarmAt = null;
     try {
       const account = accounts.loadAccount(this.#fixed.sql);
-      if (account) this.#change((desk) => alarms.runAlarm(desk, account.userId));
+      if (account) {
+        this.#change((desk) =>
+          alarms.runAlarm(desk, account.userId, this.#isolating(desk.effects)),
+        );
+      }
     } catch (error) {
       consoleLogger.error('foreman.alarm_failed', { error });
       await this.ctx.storage.setAlarm(Date.now() + 10_000);
@@ -234,6 +240,23 @@ export class Foreman extends DurableObject<Env> {
     this.#arm();
     this.#follow(effects);
     return result;
+  }
+
+  /** A transaction within the alarm's: what fails in it is undone alone. */
+  #isolating(effects: Effect[]): alarms.Isolate {
+    return (work) => {
+      const undo = snapshot(this.#memory);
+      const sent = effects.length;
+      try {
+        this.ctx.storage.transactionSync(work);
+        return true;
+      } catch (error) {
+        undo();
+        effects.length = sent;
+        consoleLogger.error('foreman.row_failed', { error });
+        return false;
+      }
+    };
   }
 
   /** One alarm at the earliest due time. It is never moved later: firing early is harmless. */

@@ -52,8 +52,7 @@ export function createOutbox(
 
     async purge(id) {
       try {
-        const keys = await listObjectKeys(env.IMAGES, id);
-        await deleteObjects(env.IMAGES, keys);
+        await withTimeout(purgeObjects(env.IMAGES, id));
         return true;
       } catch (error) {
         log.warn('images.purge_failed', { request_id: id, error });
@@ -63,10 +62,14 @@ export function createOutbox(
   };
 }
 
+async function purgeObjects(bucket: R2Bucket, id: RequestId): Promise<void> {
+  await deleteObjects(bucket, await listObjectKeys(bucket, id));
+}
+
 async function withTimeout(work: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('queue send timed out')), SEND_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error('timed out')), SEND_TIMEOUT_MS);
   });
   try {
     await Promise.race([work, timeout]);

@@ -55,6 +55,15 @@ export function foremanFor(env: Pick<Env, 'FOREMAN'>, userId: UserId): RemoteFor
   return Object.fromEntries(remote) as unknown as RemoteForeman;
 }
 
+/** The object's one HTTP call, with the same other try. */
+export function fetchForeman(
+  env: Pick<Env, 'FOREMAN'>,
+  userId: UserId,
+  request: () => Request,
+): Promise<Response> {
+  return withAnotherTry(() => stubOf(env, userId).fetch(request()));
+}
+
 /** The stub's own types are too deep for the compiler to follow over a union of methods. */
 function callOf(stub: DurableObjectStub<Foreman>, method: Method) {
   return (...args: unknown[]) =>

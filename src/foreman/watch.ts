@@ -3,7 +3,7 @@
  * request, so that a watcher neither pins the object in memory nor costs wall time.
  */
 import type { Credential } from '../accounts/types';
-import type { RequestId } from '../platform/ids';
+import type { KeyId, RequestId } from '../platform/ids';
 import type { Desk, Effect } from './desk';
 import { type ReadAnswer, type Snapshot, snapshotOf } from './intake';
 
@@ -35,10 +35,15 @@ export function answerWatch(
     return new Response(null, { status: 404, headers: { 'x-foreman-outcome': answer.outcome } });
   }
   const { 0: client, 1: server } = new WebSocketPair();
-  ctx.acceptWebSocket(server, [input.id]);
+  ctx.acceptWebSocket(server, [input.id, input.credential.keyId]);
   const { state, position } = answer;
   server.send(JSON.stringify({ state, position } satisfies WatchMessage));
   return new Response(null, { status: 101, webSocket: client });
+}
+
+/** A revoked key watches nothing any more. */
+export function dismissWatchers(ctx: DurableObjectState, keyId: KeyId): void {
+  for (const socket of ctx.getWebSockets(keyId)) socket.close(1008, 'the key was revoked');
 }
 
 export function tellWatchers(

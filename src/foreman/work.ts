@@ -69,7 +69,9 @@ export function settle(
   },
 ): SettleAnswer {
   const row = ledger.getOne(desk.sql, input.request);
-  if (!row || row.state.status === 'deleted') return { verdict: 'stale' };
+  // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
+  if (!row) return { verdict: 'settled' };
+  if (row.state.status === 'deleted') return { verdict: 'stale' };
   const { state } = row;
   const next = lifecycle.settle(
     state,

@@ -12,7 +12,7 @@ import { priceOf, sizeFor } from './candidates';
 import type { Catalog, Target } from './catalog';
 import { inputOf } from './decide';
 import type { InputStore } from './inputs';
-import { STORAGE_FAILED } from './plan';
+import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
 import type {
   Provider,
   ProviderAnswer,
@@ -24,6 +24,8 @@ import type { GenerationInput, GenerationOutput } from './types';
 
 /** An adapter that does not heed its signal is left behind after this much more. */
 const GRACE_MS = 1_000;
+const INPUT_TIMEOUT_MS = 30_000;
+const INPUT_MARGIN_MS = 2_000;
 
 export interface AttemptDeps {
   readonly catalog: Catalog;
@@ -32,6 +34,8 @@ export interface AttemptDeps {
   readonly images: Pick<ImageService, 'store'>;
   readonly providerTimeoutMs: number;
   readonly imageRetentionMs: number;
+  /** When the invocation has to be done: what it still holds then is lost. */
+  readonly endBefore: number;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -43,10 +47,11 @@ export async function makeAttempt(
 ): Promise<AttemptResult> {
   const target = deps.catalog.target(state.current);
   const provider = deps.provider(state.current.provider);
-  if (!target || !provider) return refused('target_gone', 'This target is no longer configured.');
+  if (!target || !provider) return rejected('target_gone', 'This target is no longer configured.');
   const input = inputOf(state);
   const inputs = await loadInputs(state, input, deps);
-  if (!inputs.ok) return refused('input_unavailable', inputs.reason);
+  if (!inputs.ok)
+    return inputs.final ? rejected(INPUT_UNAVAILABLE, inputs.reason) : notSent(inputs.reason);
   const job = jobFor(target, input, inputs);
   const answer = await call(provider, job, { state, stale }, deps);
   if (answer.outcome !== 'succeeded') return answer;
@@ -54,8 +59,18 @@ export async function makeAttempt(
 }
 
 async function loadInputs(state: Running, input: GenerationInput, deps: AttemptDeps) {
-  const load = async (reference: string | undefined) =>
-    reference === undefined ? null : deps.inputs.load({ userId: state.userId, reference });
+  // Well before the deadline, so that no call is taken for made which was not.
+  const untilDeadline = state.deadlineAt - deps.now() - INPUT_MARGIN_MS;
+  const limit = Math.min(INPUT_TIMEOUT_MS, deps.providerTimeoutMs, untilDeadline);
+  const timeoutMs = Math.max(1, limit);
+  const load = async (reference: string | undefined) => {
+    if (reference === undefined) return null;
+    const { userId } = state;
+    return deps.inputs.load({ userId, reference, timeoutMs }).catch((error: unknown) => {
+      deps.log.warn('attempt.input_failed', { request_id: state.id, error });
+      return { ok: false as const, final: false, reason: 'The input image cannot be read now.' };
+    });
+  };
   const [image, mask] = await Promise.all([load(input.image), load(input.mask)]);
   for (const loaded of [image, mask]) if (loaded && !loaded.ok) return loaded;
   return {
@@ -144,7 +159,8 @@ async function deliver(
   const { state, target, input } = of;
   const checked = check(answer.images.slice(0, input.n));
   if (!checked.ok) return invalidOutput(checked.reason, answer.providerRequestId);
-  const untilDeadline = AbortSignal.timeout(Math.max(1, state.deadlineAt - deps.now()));
+  const until = Math.min(state.deadlineAt, deps.endBefore);
+  const untilTheEnd = AbortSignal.timeout(Math.max(1, until - deps.now()));
   const stored = await deps.images.store({
     requestId: state.id,
     attempt: state.current.number,
@@ -152,7 +168,7 @@ async function deliver(
     images: checked.images,
     retentionMs: deps.imageRetentionMs,
     now: deps.now(),
-    signal: AbortSignal.any([untilDeadline, of.stale]),
+    signal: AbortSignal.any([untilTheEnd, of.stale]),
   });
   if (!stored) return notStored(answer.providerRequestId);
   const output: GenerationOutput = { images: stored };
@@ -206,7 +222,15 @@ function deviations(of: {
   return warnings;
 }
 
-const refused = (code: string, message: string): ProviderFailure => ({
+const notSent = (message: string): ProviderFailure => ({
+  outcome: 'not_sent',
+  error: { code: INPUT_UNAVAILABLE, message },
+  retryAfterMs: null,
+  providerRequestId: null,
+  possiblyBilled: false,
+});
+
+const rejected = (code: string, message: string): ProviderFailure => ({
   outcome: 'rejected',
   error: { code, message },
   retryAfterMs: null,

@@ -151,6 +151,6 @@ export function createCatalog(settings: Pick<Settings, 'openai' | 'chaosModels'>
 /** Micro-dollars for one image of this target with the client's options for its provider. */
 export function pricePerImage(target: Target, options: { readonly quality?: unknown }): number {
   const { quality } = options;
-  const price = typeof quality === 'string' ? target.qualityPriceMicros[quality] : undefined;
-  return price ?? target.priceMicros;
+  const prices = new Map(Object.entries(target.qualityPriceMicros));
+  return (typeof quality === 'string' && prices.get(quality)) || target.priceMicros;
 }

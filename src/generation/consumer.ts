@@ -11,7 +11,8 @@ import type { AttemptResult, RunMessage } from '../requests/types';
 import { type AttemptDeps, makeAttempt } from './attempt';
 import type { LeaseKeeper } from './leases';
 
-const CLAIM_RETRY_SECONDS = 5;
+/** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
+const CLAIM_RETRY_SECONDS = 30;
 /** A result that was paid for is worth several tries: about a minute, beyond any restart. */
 const SETTLE_DELAYS_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
 

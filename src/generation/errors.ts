@@ -32,3 +32,10 @@ export const costLimitTooLow = (cheapestUsd: number) =>
     `max_cost_usd is below the cheapest target, which costs ${cheapestUsd} USD.`,
     { errors: [{ path: 'max_cost_usd', message: `must be at least ${cheapestUsd}` }] },
   );
+
+/** R2 does not answer; nothing was accepted. */
+export const inputsUnavailable = (cause: unknown) =>
+  new AppError<GenerationErrorCode>('unavailable', 'Input images cannot be stored right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });

@@ -3,36 +3,38 @@
  * admission, because the request's row holds 2 MB at most, and is an image id from then on.
  */
 import { inspectImage } from '../images/inspect';
-import { placeOfUpload, uploadIdOf, uploadKeyOf } from '../images/keys';
+import { objectKeyOf, placeOf, placeOfUpload, uploadIdOf, uploadKeyOf } from '../images/keys';
 import { MAX_IMAGE_BYTES } from '../images/types';
+import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
-import { invalidGeneration } from './errors';
+import { inputsUnavailable, invalidGeneration } from './errors';
 import type { InputImage } from './providers/provider';
 import type { GenerationInput } from './types';
 
-const FETCH_TIMEOUT_MS = 30_000;
 const DATA_URL = /^data:(image\/[a-z0-9.+-]+)?;base64,([a-z0-9+/=\s]*)$/i;
 
 export type LoadedInput =
   | { readonly ok: true; readonly image: InputImage }
-  | { readonly ok: false; readonly reason: string };
+  /** `final`: another try would find the same. */
+  | { readonly ok: false; readonly final: boolean; readonly reason: string };
 
 export interface InputStore {
   /** Puts data URLs away; the answer holds ids and URLs only. */
   keep(input: { userId: UserId; input: GenerationInput }): Promise<GenerationInput>;
-  load(input: { userId: UserId; reference: string }): Promise<LoadedInput>;
+  load(input: { userId: UserId; reference: string; timeoutMs: number }): Promise<LoadedInput>;
 }
 
 export interface InputStoreDeps {
   readonly bucket: Pick<R2Bucket, 'put'>;
   /** The bytes of an image or upload of this user; null when there is none. */
   readonly read: (input: { userId: UserId; id: string }) => Promise<Uint8Array | null>;
+  readonly exists: (input: { userId: UserId; id: string }) => Promise<boolean>;
   /** Refusals and failures come back as a reason. */
   readonly fetchUrl: (input: {
     url: string;
     timeoutMs: number;
     maxBytes: number;
-  }) => Promise<{ ok: true; bytes: Uint8Array } | { ok: false; reason: string }>;
+  }) => Promise<{ ok: true; bytes: Uint8Array } | { ok: false; final: boolean; reason: string }>;
 }
 
 export function createInputStore(deps: InputStoreDeps): InputStore {
@@ -40,7 +42,7 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
     const fault = (message: string) => invalidGeneration([{ path, message }]);
     if (/^https?:/i.test(reference)) return reference;
     if (reference.startsWith('img_')) {
-      if (!(await deps.read({ userId, id: reference }))) throw fault('there is no such image');
+      if (!(await deps.exists({ userId, id: reference }))) throw fault('there is no such image');
       return reference;
     }
     const encoded = DATA_URL.exec(reference)?.[2];
@@ -67,22 +69,28 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
   return {
     async keep({ userId, input }) {
       const kept = { ...input };
-      if (input.image !== undefined) kept.image = await keepOne(userId, 'image', input.image);
-      if (input.mask !== undefined) kept.mask = await keepOne(userId, 'mask', input.mask);
+      try {
+        if (input.image !== undefined) kept.image = await keepOne(userId, 'image', input.image);
+        if (input.mask !== undefined) kept.mask = await keepOne(userId, 'mask', input.mask);
+      } catch (error) {
+        throw error instanceof AppError ? error : inputsUnavailable(error);
+      }
       return kept;
     },
 
-    async load({ userId, reference }) {
+    async load({ userId, reference, timeoutMs }) {
       const found = reference.startsWith('img_')
         ? await readStored(deps, userId, reference)
         : await deps.fetchUrl({
             url: reference,
-            timeoutMs: FETCH_TIMEOUT_MS,
+            timeoutMs,
             maxBytes: MAX_IMAGE_BYTES,
           });
       if (!found.ok) return found;
       const inspected = inspectImage(found.bytes);
-      if (!inspected.ok) return { ok: false, reason: `The input is no image: ${inspected.reason}` };
+      if (!inspected.ok) {
+        return { ok: false, final: true, reason: `The input is no image: ${inspected.reason}` };
+      }
       return { ok: true, image: { bytes: found.bytes, mediaType: inspected.mediaType } };
     },
   };
@@ -90,22 +98,31 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
 
 async function readStored(deps: InputStoreDeps, userId: UserId, id: string) {
   const bytes = await deps.read({ userId, id });
-  if (!bytes) return { ok: false as const, reason: 'The input image is gone.' };
+  if (!bytes) return { ok: false as const, final: true, reason: 'The input image is gone.' };
   return { ok: true as const, bytes };
 }
 
-/** Reads an image or upload by its id, for its owner only. */
-export function createReadImage(
-  bucket: Pick<R2Bucket, 'get'>,
-  keyOfImage: (id: string) => string | null,
-): InputStoreDeps['read'] {
-  return async ({ userId, id }) => {
-    const upload = placeOfUpload(id);
-    if (upload && upload.userId !== userId) return null;
-    const key = upload ? uploadKeyOf(upload) : keyOfImage(id);
-    if (key === null) return null;
-    const object = await bucket.get(key);
-    if (!object || object.customMetadata?.user !== userId) return null;
-    return object.bytes();
+/** Finds an image or upload by its id, for its owner only. */
+export function createImageReader(
+  bucket: Pick<R2Bucket, 'get' | 'head'>,
+): Pick<InputStoreDeps, 'read' | 'exists'> {
+  const isOf = (object: R2Object | null, userId: UserId) => object?.customMetadata?.user === userId;
+  return {
+    async read({ userId, id }) {
+      const key = keyOf(userId, id);
+      const object = key === null ? null : await bucket.get(key);
+      return object && isOf(object, userId) ? object.bytes() : null;
+    },
+    async exists({ userId, id }) {
+      const key = keyOf(userId, id);
+      return key !== null && isOf(await bucket.head(key), userId);
+    },
   };
+}
+
+function keyOf(userId: UserId, id: string): string | null {
+  const upload = placeOfUpload(id);
+  if (upload) return upload.userId === userId ? uploadKeyOf(upload) : null;
+  const place = placeOf(id);
+  return place && objectKeyOf(place);
 }

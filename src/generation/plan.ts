@@ -24,9 +24,8 @@ export interface PlanInput {
 
 /** The code of an attempt whose images were made and paid for, but could not be kept. */
 export const STORAGE_FAILED = 'storage_failed';
-
-/** An unknown call may have been paid for, so it is answered by one more dispatch and no third. */
-const MAX_UNKNOWN = 2;
+/** The code of an attempt that ended before its call, for want of an input image. */
+export const INPUT_UNAVAILABLE = 'input_unavailable';
 
 export function plan(input: PlanInput): Decision {
   const last = input.attempts.at(-1);
@@ -74,9 +73,19 @@ function finalVerdict(last: EndedAttempt, input: PlanInput): RequestError | null
   // Nothing is generated, and paid for, again because our own storage failed.
   if (last.error?.code === STORAGE_FAILED) return failure(last);
   if (input.attempts.length >= input.maxAttempts) return failure(last);
-  if (last.outcome !== 'unknown' || last.repeatable) return null;
-  const unknowns = input.attempts.filter((a) => a.outcome === 'unknown' && !a.repeatable).length;
-  return !input.retryUnknown || unknowns >= MAX_UNKNOWN ? failure(last) : null;
+  const unknown = input.attempts.findIndex((a) => a.outcome === 'unknown' && !a.repeatable);
+  if (unknown === -1) return null;
+  if (!input.retryUnknown) return failure(last);
+  return input.attempts.slice(unknown + 1).some(mayBePaid) ? failure(last) : null;
+}
+
+/**
+ * An unknown call may have been paid for, so it is answered by one more dispatch that may be paid
+ * for, and no third. One that surely was not does not count.
+ */
+function mayBePaid({ outcome, possiblyBilled, repeatable }: EndedAttempt): boolean {
+  if (outcome === 'not_sent' || outcome === 'throttled' || outcome === 'rejected') return false;
+  return !repeatable && (outcome === 'unknown' || possiblyBilled);
 }
 
 function isUsable(candidate: Candidate, attempts: readonly EndedAttempt[]): boolean {
@@ -169,9 +178,9 @@ function describeFailure(last: EndedAttempt): Pick<RequestError, 'code' | 'messa
     const message = `${last.provider} answered with something that is not a valid image.`;
     return { code: 'invalid_output', message };
   }
-  if (last.error?.code === STORAGE_FAILED) {
-    return { code: STORAGE_FAILED, message: last.error.message };
-  }
+  const own = [STORAGE_FAILED, INPUT_UNAVAILABLE] as const;
+  const code = own.find((known) => known === last.error?.code);
+  if (code) return { code, message: last.error?.message ?? code };
   const reason = last.error?.message ?? last.outcome;
   return { code: 'provider_failed', message: `${last.provider} did not deliver: ${reason}` };
 }

@@ -7,7 +7,6 @@ import { apiKeySecurity, problemResponses } from '../platform/openapi';
 import { answerSubmitted } from '../requests/answers';
 import { readIdempotencyKey } from '../requests/idempotency';
 import type { RequestService } from '../requests/service';
-import { isTerminal } from '../requests/types';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
 import type { Catalog, Model, Target } from './catalog';
 import { type GenerationService, submissionSchema } from './service';
@@ -85,18 +84,23 @@ const modelsRoute = createRoute({
 export function createGenerationRoutes(deps: {
   readonly authenticate: Authenticate;
   readonly generation: GenerationService;
-  readonly requests: Pick<RequestService, 'wait'>;
+  readonly requests: Pick<RequestService, 'awaitEnd'>;
   readonly catalog: Catalog;
   readonly present: PresentRequest;
 }): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
 
   app.openapi(submitRoute, async (c) => {
-    const credential = deps.authenticate.credential(c.req.raw.headers);
+    const body = c.req.valid('json');
+    // Inputs are stored before admission: not for a key that is not known to be active.
+    const hasInputs = body.image !== undefined || body.mask !== undefined;
+    const credential = hasInputs
+      ? await deps.authenticate.principal(c.req.raw.headers, 'requests:write')
+      : deps.authenticate.credential(c.req.raw.headers);
     const ms = preferredWaitMs(c);
-    let submitted = await deps.generation.submit({
+    const submitted = await deps.generation.submit({
       credential,
-      body: c.req.valid('json'),
+      body,
       rawBody: (await c.req.json()) as Json,
       context: {
         idempotencyKey: readIdempotencyKey(c.req.header('idempotency-key')),
@@ -105,12 +109,8 @@ export function createGenerationRoutes(deps: {
         traceparent: c.get('traceparent'),
       },
     });
-    if (ms !== null && !isTerminal(submitted.state)) {
-      const { id } = submitted.state;
-      const snapshot = await deps.requests.wait({ credential, id, ms, until: isTerminal });
-      submitted = { ...submitted, ...snapshot };
-    }
-    return answerSubmitted(c, submitted, deps.present);
+    const answer = await deps.requests.awaitEnd({ credential, submitted, ms: ms ?? 0 });
+    return answerSubmitted(c, answer, deps.present);
   });
 
   app.openapi(modelsRoute, async (c) => {

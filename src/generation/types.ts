@@ -25,6 +25,10 @@ export type AspectRatio = (typeof aspectRatios)[number];
 export const outputFormats = ['png', 'jpeg', 'webp'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
+/** A request's row, its news and its webhook hold the whole input. */
+const MAX_OPTION_CHARS = 16_384;
+const MAX_OPTION_PROVIDERS = 16;
+
 const side = z.int().min(MIN_SIDE).max(MAX_SIDE);
 const promptText = z
   .string()
@@ -57,6 +61,13 @@ export const generationInputSchema = z.strictObject({
   strength: z.number().min(0).max(1).optional(),
   provider_options: z
     .record(z.string().max(64), z.record(z.string().max(64), z.unknown()))
+    .refine((options) => Object.keys(options).length <= MAX_OPTION_PROVIDERS, {
+      message: `must have at most ${MAX_OPTION_PROVIDERS} members`,
+    })
+    // As written, not as read: numbers and escapes grow.
+    .refine((options) => JSON.stringify(options).length <= MAX_OPTION_CHARS, {
+      message: `must be at most ${MAX_OPTION_CHARS} characters of JSON`,
+    })
     .optional()
     .describe('Options passed on as they are, by provider: `{"openai": {"quality": "high"}}`'),
   fallback_models: z.array(z.string().min(1).max(100)).max(8).optional(),

@@ -153,30 +153,22 @@ export function imageStatements(
   input: { userId: UserId; requestId: RequestId; images: readonly StoredImage[] },
 ): D1PreparedStatement[] {
   const { userId, requestId } = input;
-  return input.images.map((image) =>
+  if (input.images.length === 0) return [];
+  const rows = input.images.map((image) => ({ ...image, key: keyOfStored(image.id) }));
+  return [
     db
       .prepare(
         `INSERT INTO images (id, user_id, request_id, object_key, width, height, media_type, bytes,
            sha256, seed, created_at, expires_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-         WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?3 AND status = 'deleted')
+         SELECT value ->> 'id', ?1, ?2, value ->> 'key', value ->> 'width', value ->> 'height',
+           value ->> 'mediaType', value ->> 'bytes', value ->> 'sha256', value ->> 'seed',
+           value ->> 'createdAt', value ->> 'expiresAt'
+         FROM json_each(?3)
+         WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?2 AND status = 'deleted')
          ON CONFLICT (id) DO NOTHING`,
       )
-      .bind(
-        image.id,
-        userId,
-        requestId,
-        keyOfStored(image.id),
-        image.width,
-        image.height,
-        image.mediaType,
-        image.bytes,
-        image.sha256,
-        image.seed,
-        image.createdAt,
-        image.expiresAt,
-      ),
-  );
+      .bind(userId, requestId, JSON.stringify(rows)),
+  ];
 }
 
 /** For the projector, beside a tombstone. The objects are the foreman's to delete. */

@@ -36,8 +36,8 @@ const settingsSchema = z
     ALLOW_LOCAL_URLS: flag,
     CHAOS_MODELS: flag,
     DETACH_CALLS: flag,
-    // No attempt starts after the 10th minute of an invocation, which ends with its 15th.
-    PROVIDER_TIMEOUT_MS: wholeNumber(100, 280_000),
+    // An attempt that starts in the 8th minute of an invocation must end well before its 15th.
+    PROVIDER_TIMEOUT_MS: wholeNumber(100, 240_000),
     REQUEST_HOT_HOURS: wholeNumber(0, 720),
     IMAGE_RETENTION_DAYS: wholeNumber(1, 3650),
     OPENAI_API_KEY: optional(z.string()),

@@ -8,7 +8,7 @@ export class AppError<Code extends string = string> extends Error {
   readonly details: ErrorDetails;
 
   constructor(code: Code, message: string, details: ErrorDetails = {}) {
-    super(message);
+    super(message, { cause: details.cause });
     this.code = code;
     this.details = details;
   }
@@ -21,6 +21,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** Members that the problem document carries as they are. */
   readonly extensions?: Readonly<Record<string, unknown>>;
+  /** What went wrong underneath: for the log, never for the caller. */
+  readonly cause?: unknown;
   /** Header fields that the answer carries as they are. */
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -18,6 +18,8 @@ export interface HttpEnv {
 
 export const MAX_JSON_BODY_BYTES = 1_048_576;
 const MAX_HEADER_CHARS = 8_192;
+/** A DNS name and a port. Links in answers and webhooks begin with it. */
+const MAX_HOST_CHARS = 260;
 const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -63,7 +65,11 @@ export function requestContext(publicOrigin: string | null): MiddlewareHandler<H
     c.set('traceparent', traceparent && TRACEPARENT.test(traceparent) ? traceparent : null);
     c.set('origin', publicOrigin ?? new URL(c.req.url).origin);
     checkHeaderLengths(c.req.raw.headers);
-    if (new URL(c.req.url).searchParams.has(PROTO)) throw protoFault(PROTO);
+    const url = new URL(c.req.url);
+    if (url.searchParams.has(PROTO)) throw protoFault(PROTO);
+    if (url.host.length > MAX_HOST_CHARS) {
+      throw new AppError('invalid_header', `Host is longer than ${MAX_HOST_CHARS} characters.`);
+    }
     if (given !== undefined && !valid) {
       throw new AppError(
         'invalid_header',
@@ -118,7 +124,9 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
   let size = 0;
   const reader = request.body.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      throw new AppError('malformed_json', 'The body could not be read to its end.');
+    });
     if (done) break;
     size += value.byteLength;
     if (size > maxBytes) {

@@ -37,7 +37,8 @@ export const invalidIdempotencyKey = () =>
   );
 
 /** D1 or the foreman did not answer; what was accepted is not affected. */
-export const unavailable = (what: string) =>
+export const unavailable = (what: string, cause: unknown) =>
   new AppError<RequestFaultCode>('unavailable', `${what} cannot be read right now.`, {
     retryAfterMs: 5_000,
+    cause,
   });

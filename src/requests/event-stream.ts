@@ -1,11 +1,10 @@
 /**
  * A request as server-sent events: one per version, with the version as its id. It starts where the
  * client left off, heartbeats while nothing happens, and ends with the terminal event. A foreman
- * that moves or restarts is watched anew, so the client notices nothing. `data` holds the whole
- * request with the newest event; an event that is already history holds what it was: id, status
- * and version.
+ * that moves or restarts is watched anew, so the client notices nothing. `data` is the request as it
+ * is when the event is sent, which may be later than when it happened.
  */
-import type { RequestEvent, RequestState } from './types';
+import type { RequestState } from './types';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
 import type { Watch } from './watcher';
@@ -18,6 +17,8 @@ export function eventStream(input: {
   /** The version the client has seen; 0 for none. */
   readonly after: number;
   readonly watch: () => Promise<Watch | null>;
+  /** For the last word on a request that cannot be watched any more. */
+  readonly read: () => Promise<RequestState>;
   readonly present: PresentRequest;
 }): Response {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
@@ -45,7 +46,7 @@ async function follow(
         type: event.type,
         timestamp: new Date(event.at).toISOString(),
         sequence: event.version,
-        data: dataOf(event, state, input.present),
+        data: input.present(state),
       });
       await writer.write(
         encoder.encode(`id: ${event.version}\nevent: ${event.type}\ndata: ${data}\n\n`),
@@ -58,7 +59,10 @@ async function follow(
   let ended = isTerminal(input.state);
   while (!ended) {
     const watch = await input.watch();
-    if (!watch) break;
+    if (!watch) {
+      await tell(await input.read());
+      break;
+    }
     const closed = writer.closed.catch(() => watch.close());
     try {
       let latest = await watch.next(HEARTBEAT_MS);
@@ -77,10 +81,4 @@ async function follow(
     if (!ended) await new Promise((resolve) => setTimeout(resolve, REWATCH_MS));
   }
   await writer.close();
-}
-
-function dataOf(event: RequestEvent, state: RequestState, present: PresentRequest): object {
-  if (event.version === state.version) return present(state);
-  const status = event.type.slice('request.'.length);
-  return { id: state.id, status, version: event.version };
 }

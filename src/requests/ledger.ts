@@ -24,6 +24,8 @@ export const requestTables: readonly string[] = [
   'CREATE INDEX requests_news ON requests (id) WHERE projected_version IS NULL',
   // Until when a call that was running when the object was constructed is waited for.
   'CREATE TABLE lease_grace (token TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID',
+  // The last reminder to the projector, while it has not answered.
+  'CREATE TABLE projector_wake (id INTEGER PRIMARY KEY CHECK (id = 1), sent_at INTEGER NOT NULL, sends INTEGER NOT NULL)',
   `CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
@@ -163,6 +165,25 @@ export function getLive(sql: SqlStorage): { phase: Phase; id: RequestId; token: 
     .toArray();
 }
 
+export function getWake(sql: SqlStorage): { sentAt: number; sends: number } | null {
+  const [row] = sql.exec<{ sent_at: number; sends: number }>(
+    'SELECT sent_at, sends FROM projector_wake',
+  );
+  return row ? { sentAt: row.sent_at, sends: row.sends } : null;
+}
+
+export function saveWake(sql: SqlStorage, wake: { sentAt: number; sends: number }): void {
+  sql.exec(
+    'INSERT OR REPLACE INTO projector_wake (id, sent_at, sends) VALUES (1, ?, ?)',
+    wake.sentAt,
+    wake.sends,
+  );
+}
+
+export function deleteWake(sql: SqlStorage): void {
+  sql.exec('DELETE FROM projector_wake');
+}
+
 export function getGrace(sql: SqlStorage): Map<string, number> {
   const rows = sql.exec<{ token: string; until: number }>('SELECT token, until FROM lease_grace');
   return new Map([...rows].map(({ token, until }) => [token, until]));
@@ -176,15 +197,16 @@ export function deleteGrace(sql: SqlStorage, token: string): void {
   sql.exec('DELETE FROM lease_grace WHERE token = ?', token);
 }
 
-export function getDue(sql: SqlStorage, input: { now: number; limit: number }): LedgerRow[] {
+/** Ids only: a row that cannot be read must not hide the others. */
+export function getDueIds(sql: SqlStorage, input: { now: number; limit: number }): RequestId[] {
   return sql
-    .exec<Row>(
-      `SELECT ${COLUMNS} FROM requests WHERE due_at <= ? ORDER BY due_at LIMIT ?`,
+    .exec<{ id: RequestId }>(
+      'SELECT id FROM requests WHERE due_at <= ? ORDER BY due_at LIMIT ?',
       input.now,
       input.limit,
     )
     .toArray()
-    .map(fromRow);
+    .map(({ id }) => id);
 }
 
 export function getEarliestDue(sql: SqlStorage): number | null {
@@ -267,7 +289,11 @@ export function expireIdempotency(sql: SqlStorage, input: { key: string; at: num
 }
 
 export function deleteExpiredIdempotency(sql: SqlStorage, now: number): void {
-  sql.exec('DELETE FROM idempotency WHERE expires_at <= ?', now);
+  sql.exec(
+    `DELETE FROM idempotency WHERE key IN
+     (SELECT key FROM idempotency WHERE expires_at <= ? LIMIT 1000)`,
+    now,
+  );
 }
 
 export function getEarliestIdempotencyExpiry(sql: SqlStorage): number | null {

@@ -297,4 +297,9 @@ function stamp(
   return { version, events: [...state.events, { type: `request.${status}`, version, at: now }] };
 }
 
-const unique = (texts: readonly string[]): readonly string[] => [...new Set(texts)];
+/** What a provider has to say is bounded, as it is stored, listed and sent with the request. */
+const MAX_WARNINGS = 20;
+const MAX_WARNING_CHARS = 300;
+
+const unique = (texts: readonly string[]): readonly string[] =>
+  [...new Set(texts.map((text) => text.slice(0, MAX_WARNING_CHARS)))].slice(0, MAX_WARNINGS);

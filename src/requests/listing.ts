@@ -8,6 +8,8 @@ import type { PageQuery, PageRow, SortBy } from './store';
 import { requestStatuses } from './types';
 
 const METADATA_PREFIX = 'metadata.';
+/** As many as a request has; D1 binds 100 values a query. */
+const MAX_METADATA_FILTERS = 16;
 const flag = z.enum(['true', 'false']);
 const time = z.iso.datetime({ offset: true });
 
@@ -63,6 +65,9 @@ export function pageOf(rows: readonly PageRow[], { query }: AskedPage) {
 function metadataFilters(query: ListQuery): { key: string; value: string }[] {
   const known = new Set(Object.keys(listQuerySchema.shape));
   const others = Object.entries(query).filter(([name]) => !known.has(name));
+  if (others.length > MAX_METADATA_FILTERS) {
+    throw invalid('metadata', `at most ${MAX_METADATA_FILTERS} filters`);
+  }
   return others.map(([name, value]) => {
     const key = name.slice(METADATA_PREFIX.length);
     if (!name.startsWith(METADATA_PREFIX) || key === '') {

@@ -7,7 +7,7 @@ import type { Logger } from '../platform/log';
 import { done, retryAfter, type Verdict } from '../platform/queue';
 import type { ProjectionMessage } from './types';
 
-/** An invocation may make 1,000 D1 queries; what is left after this wants another wake-up. */
+/** An invocation may make 1,000 D1 queries, and a page some 100; the rest wants another wake-up. */
 const MAX_PAGES = 3;
 const RETRY_SECONDS = 10;
 

@@ -70,9 +70,8 @@ const eventsRoute = createRoute({
   responses: {
     200: {
       description:
-        'One event per version: `{type, timestamp, sequence, data}`. `data` is the whole request ' +
-        'with the newest event, and `{id, status, version}` with those before it. The stream ends ' +
-        'with the terminal event',
+        'One event per version: `{type, timestamp, sequence, data}`. `data` is the request as it ' +
+        'is when the event is sent. The stream ends with the terminal event',
       content: { 'text/event-stream': { schema: z.string() } },
     },
     ...problemResponses(401, 403, 404, 503),
@@ -161,6 +160,7 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
       state,
       after: Number.isSafeInteger(after) && after > 0 ? after : 0,
       watch: () => requests.watch(input),
+      read: async () => (await requests.get(input)).state,
       present,
     });
   });
@@ -196,6 +196,9 @@ function requestId(text: string): RequestId {
 }
 
 function versionOf(header: string | undefined): number | null {
-  const match = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(header ?? '');
-  return match ? Number(match[1]) : null;
+  const versions = (header ?? '').split(',').flatMap((tag) => {
+    const match = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(tag);
+    return match ? [Number(match[1])] : [];
+  });
+  return versions.length === 0 ? null : Math.max(...versions);
 }

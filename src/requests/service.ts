@@ -46,6 +46,11 @@ export interface RequestService {
   get(input: Named): Promise<Snapshot>;
   /** Waits until `until` holds or the time is over, and answers with what is true then. */
   wait(input: Named & { ms: number; until: (state: RequestState) => boolean }): Promise<Snapshot>;
+  /**
+   * Holds a submission's line for up to `ms`. Whatever becomes of the waiting, the request is
+   * accepted and the client must hear its id, so this never fails.
+   */
+  awaitEnd(input: { credential: Credential; submitted: Submitted; ms: number }): Promise<Submitted>;
   /** Null when the request has left the foreman: nothing will change any more. */
   watch(input: Named): Promise<Watch | null>;
   cancel(input: Named): Promise<Snapshot>;
@@ -108,24 +113,36 @@ export function createRequestService(deps: {
     }
   };
 
+  const wait: RequestService['wait'] = async (input) => {
+    const until = deps.now() + input.ms;
+    const watch = await deps.foreman(input.credential.userId).watch(input);
+    if (!watch) return get(input);
+    try {
+      let latest = await watch.next(input.ms);
+      while (latest !== null && latest !== 'timeout') {
+        if (input.until(latest.state) || isTerminal(latest.state)) return latest;
+        latest = await watch.next(Math.max(0, until - deps.now()));
+      }
+    } finally {
+      watch.close();
+    }
+    return get(input);
+  };
+
   return {
     submit,
     get,
+    wait,
 
-    async wait(input) {
-      const until = deps.now() + input.ms;
-      const watch = await deps.foreman(input.credential.userId).watch(input);
-      if (!watch) return get(input);
+    async awaitEnd({ credential, submitted, ms }) {
+      const { state } = submitted;
+      if (ms === 0 || isTerminal(state)) return submitted;
       try {
-        let latest = await watch.next(input.ms);
-        while (latest !== null && latest !== 'timeout') {
-          if (input.until(latest.state) || isTerminal(latest.state)) return latest;
-          latest = await watch.next(Math.max(0, until - deps.now()));
-        }
-      } finally {
-        watch.close();
+        const ended = await wait({ credential, id: state.id, ms, until: isTerminal });
+        return { ...submitted, ...ended };
+      } catch {
+        return submitted;
       }
-      return get(input);
     },
 
     async watch(input) {
@@ -203,8 +220,8 @@ function specOf(state: RequestState): RequestSpec {
 async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {
   try {
     return await query;
-  } catch {
-    throw unavailable(what);
+  } catch (error) {
+    throw unavailable(what, error);
   }
 }
 

@@ -46,6 +46,7 @@ export const requestErrorCodes = [
   'dead_lettered',
   'invalid_output',
   'storage_failed',
+  'input_unavailable',
   'canceled',
 ] as const;
 export type RequestErrorCode = (typeof requestErrorCodes)[number];

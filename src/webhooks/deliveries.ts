@@ -58,15 +58,19 @@ export function deleteOne(sql: SqlStorage, id: DeliveryId): void {
   sql.exec('DELETE FROM deliveries WHERE id = ? AND finished = 1', id);
 }
 
-export function getDue(sql: SqlStorage, input: { now: number; limit: number }): Delivery[] {
+export function getDueIds(sql: SqlStorage, input: { now: number; limit: number }): DeliveryId[] {
   return sql
-    .exec<{ state: string }>(
-      'SELECT state FROM deliveries WHERE finished = 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
+    .exec<{ id: DeliveryId }>(
+      'SELECT id FROM deliveries WHERE finished = 0 AND due_at <= ? ORDER BY due_at LIMIT ?',
       input.now,
       input.limit,
     )
     .toArray()
-    .map(fromRow);
+    .map(({ id }) => id);
+}
+
+export function updateDue(sql: SqlStorage, input: { id: DeliveryId; dueAt: number }): void {
+  sql.exec('UPDATE deliveries SET due_at = ? WHERE id = ?', input.dueAt, input.id);
 }
 
 export function getEarliestDue(sql: SqlStorage): number | null {

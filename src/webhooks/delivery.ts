@@ -40,27 +40,24 @@ export function deliveryDueAt(delivery: Delivery): number {
 /** Its time has come, or a wake-up was not confirmed: one (more) wake-up is sent. */
 export function sendDelivery(delivery: Delivery, now: number): Delivery {
   if (delivery.status !== 'pending' || delivery.nextAttemptAt > now) return delivery;
-  if (delivery.lease && delivery.lease.until > now) return delivery;
-  if (!delivery.lease) return { ...delivery, sentAt: now, sends: delivery.sends + 1 };
-  const lost: DeliveryAttempt = {
-    at: delivery.lease.at,
-    status: null,
-    durationMs: now - delivery.lease.at,
-    response: null,
-    error: 'The process that made this call went away.',
-  };
-  return {
-    ...delivery,
-    attempts: [...delivery.attempts, lost],
-    lease: null,
-    sentAt: now,
-    sends: 1,
-  };
+  if (delivery.lease) return delivery;
+  return { ...delivery, sentAt: now, sends: delivery.sends + 1 };
+}
+
+/** Nobody settled it in time: the attempt counts, and the schedule goes on. */
+export function loseDelivery(delivery: Delivery, random: () => number, now: number): Delivery {
+  if (delivery.status !== 'pending' || !delivery.lease || delivery.lease.until > now) {
+    return delivery;
+  }
+  const { token, at } = delivery.lease;
+  const error = 'The process that made this call went away.';
+  const result: DeliveryResult = { status: null, durationMs: now - at, error };
+  return settleDelivery(delivery, { token, result, random }, now);
 }
 
 export function claimDelivery(delivery: Delivery, token: string, now: number): Delivery {
   if (delivery.status !== 'pending' || delivery.nextAttemptAt > now) return delivery;
-  if (delivery.lease && delivery.lease.until > now) return delivery;
+  if (delivery.lease) return delivery;
   return { ...delivery, lease: { token, until: now + DELIVERY_LEASE_MS, at: now } };
 }
 

@@ -1,6 +1,7 @@
 /**
  * The body of a webhook event. Receivers may cap what they read, so it stays under 20,000 bytes:
- * the ledger goes first, oldest attempts before newer ones, then the echo of the input.
+ * the ledger goes first, oldest attempts before newer ones, then the echo of the input, then the
+ * warnings.
  */
 import type { RequestEvent } from '../requests/types';
 import type { RequestView } from '../requests/view';
@@ -24,8 +25,12 @@ export function eventBody(event: RequestEvent, request: RequestView): string {
     data = { ...data, attempts: data.attempts.slice(1), attempts_truncated: true };
     body = render(data);
   }
-  if (!fits(body)) body = render({ ...data, input: {}, input_truncated: true });
-  if (!fits(body)) body = render({ ...data, input: {}, input_truncated: true, metadata: {} });
+  const cuts = [{ input: {}, input_truncated: true }, { warnings: [] }, { metadata: {} }];
+  for (const cut of cuts) {
+    if (fits(body)) break;
+    data = { ...data, ...cut };
+    body = render(data);
+  }
   return body;
 }
 

@@ -24,8 +24,8 @@ export function createWebhookService(deps: {
       const named = { credential, id };
       await deps.requests.get(named);
       const pending = (await deps.pending(named)) ?? [];
-      const finished = await deps.finished(named).catch(() => {
-        throw unavailable('The delivery log');
+      const finished = await deps.finished(named).catch((error: unknown) => {
+        throw unavailable('The delivery log', error);
       });
       const known = new Set(finished.map((delivery) => delivery.id));
       return [...finished, ...pending.filter((delivery) => !known.has(delivery.id))];

@@ -29,6 +29,8 @@ function counting(sql: SqlStorage): { sql: SqlStorage; written: () => number } {
 
 it('a one-image request writes at most 14 rows and index entries from door to hand-over', async () => {
   const tenant = await newTenant();
+  const nothing = { requests: [], deliveries: [], last: false };
+  await tenant.foreman.confirmNews({ ...nothing, accountVersion: 2 });
   const written = await runInDurableObject(tenant.stub, (_: Foreman, state) => {
     const counted = counting(state.storage.sql);
     const settings = { ...parseSettings(env), requestHotMs: 0 };
@@ -57,7 +59,10 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     const { token } = claimed.job;
     work.settle(desk, { request: spec.id, token, result: success, nextToken: null });
     confirm();
-    runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId);
+    runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId, (work) => {
+      work();
+      return true;
+    });
     const left = intake.read(desk, { credential, id: spec.id });
     if (left.outcome !== 'absent') throw new Error(`expected a hand-over: ${left.outcome}`);
     return counted.written();
