@@ -53,8 +53,7 @@ export function createApp(services: Services): App {
     '/',
     createWebhookRoutes({
       authenticate,
-      defaultSecret: (credential) =>
-        services.foreman(credential.userId).defaultWebhookSecret(credential),
+      defaultSecret: accounts.defaultWebhookSecret,
       deliveries: webhooks.deliveries,
     }),
   );

@@ -22,6 +22,7 @@ import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore, upsertStatement } from './requests/store';
 import { watchSocket } from './requests/watcher';
 import { createWebhookService } from './webhooks/service';
+import { createSecret } from './webhooks/signature';
 import { deleteDeliveryStatement, deliveryStatements, getFinishedOf } from './webhooks/store';
 
 const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
@@ -68,6 +69,7 @@ export function createServices(env: Env) {
     store: createAccountStore(env.DB),
     now,
     keySigningSecret: settings.keySigningSecret,
+    createWebhookSecret: createSecret,
   });
   const imageStore = createImageStore({ bucket: env.IMAGES, db: env.DB });
   const images = createImageService({ store: imageStore, sleep, log });

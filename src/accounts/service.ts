@@ -40,13 +40,12 @@ export interface IssuedKey {
 
 export type AccountService = ReturnType<typeof createAccountService>;
 
-const WEBHOOK_SECRET_BYTES = 32;
-
 export function createAccountService(deps: {
   readonly foreman: (userId: UserId) => AccountForeman;
   readonly store: AccountStore;
   readonly now: () => number;
   readonly keySigningSecret: string;
+  readonly createWebhookSecret: () => string;
 }) {
   const foremanOf = (id: string) => deps.foreman(userIdOf(id));
 
@@ -58,7 +57,7 @@ export function createAccountService(deps: {
         userId,
         name: input.name,
         limits: { ...DEFAULT_LIMITS, ...input.limits },
-        webhookSecret: newWebhookSecret(),
+        webhookSecret: deps.createWebhookSecret(),
         createdAt,
       });
     },
@@ -140,10 +139,4 @@ function pageKeyOf(cursor: string): PageKey {
   }
   const errors = [{ path: 'cursor', message: 'is not a cursor of this list' }];
   throw new AppError('invalid_request', 'Not valid: cursor.', { errors });
-}
-
-/** As Standard Webhooks has it: base64 of 24 to 64 random bytes. */
-function newWebhookSecret(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(WEBHOOK_SECRET_BYTES));
-  return `whsec_${Buffer.from(bytes).toString('base64')}`;
 }

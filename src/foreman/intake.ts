@@ -88,14 +88,24 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
 
 /** The same call again (a retried RPC), or the same idempotency key again. */
 function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
-  const { spec, fingerprint } = submission;
+  const { credential, spec, fingerprint } = submission;
   const same = ledger.getOne(desk.sql, spec.id);
   if (same?.state.status === 'deleted') return { outcome: 'deleted' };
   if (same) return { outcome: 'accepted', headers: {}, ...snapshotOf(desk, same.state) };
   if (spec.idempotencyKey === null) return null;
-  const record = ledger.getIdempotency(desk.sql, spec.idempotencyKey);
+  return replayOf(desk, { credential, key: spec.idempotencyKey, fingerprint });
+}
+
+/** What an idempotency key stands for; null when it is free. */
+export function replayOf(
+  desk: Pick<Desk, 'sql'>,
+  input: { readonly credential: Credential; readonly key: string; readonly fingerprint: string },
+): SubmitAnswer | null {
+  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
+  if (!allowed.ok) return { outcome: allowed.code };
+  const record = ledger.getIdempotency(desk.sql, input.key);
   if (!record) return null;
-  if (record.fingerprint !== fingerprint) return { outcome: 'mismatch' };
+  if (record.fingerprint !== input.fingerprint) return { outcome: 'mismatch' };
   const row = ledger.getOne(desk.sql, record.requestId);
   if (!row) return { outcome: 'replayed_archived', requestId: record.requestId };
   if (row.state.status === 'deleted') return { outcome: 'deleted' };

@@ -58,6 +58,10 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => intake.submit(desk, submission));
   }
 
+  replayOf(input: Parameters<typeof intake.replayOf>[1]): intake.SubmitAnswer | null {
+    return intake.replayOf(this.#fixed, input);
+  }
+
   read(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
     return intake.read(this.#fixed, input);
   }

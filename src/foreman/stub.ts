@@ -10,6 +10,7 @@ import type { Foreman } from './object';
 
 const methods = [
   'submit',
+  'replayOf',
   'read',
   'cancel',
   'remove',

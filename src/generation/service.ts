@@ -1,4 +1,5 @@
 /** Takes a generation in: checks what only the catalogue can check, then hands it to the foreman. */
+import { z } from '@hono/zod-openapi';
 import type { Credential } from '../accounts/types';
 import { newId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
@@ -15,7 +16,7 @@ import { checkGenerationInput, type GenerationInput, generationInputSchema } fro
 
 export const submissionSchema = generationInputSchema
   .extend(requestOptionsSchema.shape)
-  .extend({ model: generationInputSchema.shape.prompt.max(100).default('auto') });
+  .extend({ model: z.string().min(1).max(100).default('auto') });
 export type SubmissionBody = ReturnType<typeof submissionSchema.parse>;
 
 export interface SubmitInput {
@@ -35,50 +36,82 @@ export interface GenerationService {
 
 export function createGenerationService(deps: {
   readonly catalog: Catalog;
-  readonly requests: Pick<RequestService, 'submit'>;
+  readonly requests: Pick<RequestService, 'submit' | 'replayOf'>;
   readonly inputs: InputStore;
   /** Why a URL must not be called; null when it may. `origin` is where the service was reached. */
   readonly urlFault: (url: string, origin: string) => string | null;
   readonly now: () => number;
 }): GenerationService {
+  const admit = async (input: SubmitInput, fingerprint: string): Promise<Submitted> => {
+    const { credential, body, context } = input;
+    const part = inputPart(body);
+    checkFields(body, part, (url) => deps.urlFault(url, context.origin));
+    checkModels(deps.catalog, body);
+    const candidates = candidatesFor(deps.catalog, { model: body.model, input: part });
+    const floorMicros = checkServable(candidates, body);
+    const kept = await deps.inputs.keep({ userId: credential.userId, input: part });
+    const spec = specOf({ ...input, kept, now: deps.now() });
+    const warnings = warningsFor(body, candidates);
+    return deps.requests.submit({ credential, spec, warnings, floorMicros, fingerprint });
+  };
+
   return {
-    async submit({ credential, body, rawBody, context }) {
-      const input = inputPart(body);
-      checkFields(body, input, (url) => deps.urlFault(url, context.origin));
-      for (const [index, model] of (input.fallback_models ?? []).entries()) {
-        if (!deps.catalog.find(model))
-          throw unknownModel({ path: `fallback_models.${index}`, model });
+    async submit(input) {
+      const { credential, context } = input;
+      const fingerprint = await fingerprintOf(input.rawBody);
+      try {
+        return await admit(input, fingerprint);
+      } catch (error) {
+        // It may have been accepted before, and be refused now for what has changed since.
+        const { idempotencyKey: key } = context;
+        const earlier =
+          key === null ? null : await deps.requests.replayOf({ credential, key, fingerprint });
+        if (earlier) return earlier;
+        throw error;
       }
-      if (!deps.catalog.find(body.model)) throw unknownModel({ path: 'model', model: body.model });
-      const candidates = candidatesFor(deps.catalog, { model: body.model, input });
-      const floorMicros = checkServable(candidates, body);
-      const stored = await deps.inputs.keep({ userId: credential.userId, input });
-      const now = deps.now();
-      const spec: RequestSpec = {
-        ...context,
-        id: newId('req', now),
-        userId: credential.userId,
-        kind: 'generation',
-        model: body.model,
-        input: stored as unknown as JsonObject,
-        units: input.n,
-        metadata: body.metadata,
-        priority: body.priority,
-        maxAttempts: body.max_attempts,
-        maxCostMicros: body.max_cost_usd === undefined ? null : Math.round(body.max_cost_usd * 1e6),
-        retryUnknown: body.retry_unknown,
-        webhook: body.webhook_url
-          ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }
-          : null,
-        retryOf: null,
-        createdAt: now,
-        deadlineAt: now + body.deadline_seconds * 1000,
-      };
-      const fingerprint = await fingerprintOf(rawBody);
-      const warnings = warningsFor(body, candidates);
-      return deps.requests.submit({ credential, spec, warnings, floorMicros, fingerprint });
     },
   };
+}
+
+function specOf(
+  input: SubmitInput & { readonly kept: GenerationInput; readonly now: number },
+): RequestSpec {
+  const { credential, body, context, kept, now } = input;
+  return {
+    ...context,
+    id: newId('req', now),
+    userId: credential.userId,
+    kind: 'generation',
+    model: body.model,
+    input: asJson(kept),
+    units: kept.n,
+    metadata: body.metadata,
+    priority: body.priority,
+    maxAttempts: body.max_attempts,
+    maxCostMicros: body.max_cost_usd === undefined ? null : Math.round(body.max_cost_usd * 1e6),
+    retryUnknown: body.retry_unknown,
+    webhook: body.webhook_url
+      ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }
+      : null,
+    retryOf: null,
+    createdAt: now,
+    deadlineAt: now + body.deadline_seconds * 1000,
+  };
+}
+
+/** It was parsed from JSON, and holds nothing else; `inputOf` is the way back. */
+const asJson = (input: GenerationInput) => input as unknown as JsonObject;
+
+function checkModels(catalog: Catalog, body: SubmissionBody): void {
+  const named = [
+    { path: 'model', model: body.model },
+    ...(body.fallback_models ?? []).map((model, index) => ({
+      path: `fallback_models.${index}`,
+      model,
+    })),
+  ];
+  const unknown = named.find(({ model }) => !catalog.find(model));
+  if (unknown) throw unknownModel(unknown);
 }
 
 /** What is about the picture; the rest of the body is about the request. */

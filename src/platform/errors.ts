@@ -31,8 +31,3 @@ export interface FieldError {
   readonly path: string;
   readonly message: string;
 }
-
-/** The type system has proved that no case is left; this speaks when data proves it wrong. */
-export function unreachable(value: never): never {
-  throw new Error(`unreachable case: ${JSON.stringify(value)}`);
-}

@@ -20,9 +20,16 @@ import type { RequestSpec, RequestState } from './types';
 import { isTerminal } from './types';
 import type { Watch } from './watcher';
 
+export interface ReplayOf {
+  readonly credential: Credential;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
 /** The calls of the user's foreman that this service makes. */
 export interface RequestForeman {
   submit(submission: Submission): Promise<SubmitAnswer>;
+  replayOf(input: ReplayOf): Promise<SubmitAnswer | null>;
   read(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
   cancel(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
   remove(input: {
@@ -43,6 +50,8 @@ type Named = { readonly credential: Credential; readonly id: RequestId };
 
 export interface RequestService {
   submit(submission: Submission): Promise<Submitted>;
+  /** What an idempotency key already stands for; null when it is free. */
+  replayOf(input: ReplayOf): Promise<Submitted | null>;
   get(input: Named): Promise<Snapshot>;
   /** Waits until `until` holds or the time is over, and answers with what is true then. */
   wait(input: Named & { ms: number; until: (state: RequestState) => boolean }): Promise<Snapshot>;
@@ -90,9 +99,7 @@ export function createRequestService(deps: {
   const get = async (input: Named) =>
     snapshotFrom(input, await deps.foreman(input.credential.userId).read(input));
 
-  const submit = async (submission: Submission): Promise<Submitted> => {
-    const { credential } = submission;
-    const answer = await deps.foreman(credential.userId).submit(submission);
+  const submitted = async (credential: Credential, answer: SubmitAnswer): Promise<Submitted> => {
     switch (answer.outcome) {
       case 'accepted':
         return { ...answer, replayed: false };
@@ -111,6 +118,11 @@ export function createRequestService(deps: {
       default:
         throw denied(answer.outcome, 'requests:write');
     }
+  };
+
+  const submit = async (submission: Submission): Promise<Submitted> => {
+    const { credential } = submission;
+    return submitted(credential, await deps.foreman(credential.userId).submit(submission));
   };
 
   const wait: RequestService['wait'] = async (input) => {
@@ -133,6 +145,12 @@ export function createRequestService(deps: {
     submit,
     get,
     wait,
+
+    async replayOf(input) {
+      const { credential } = input;
+      const answer = await deps.foreman(credential.userId).replayOf(input);
+      return answer && submitted(credential, answer);
+    },
 
     async awaitEnd({ credential, submitted, ms }) {
       const { state } = submitted;

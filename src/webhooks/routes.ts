@@ -1,7 +1,6 @@
 /** What receivers of webhooks need: the secret that events are signed with. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
-import { unauthorized } from '../accounts/errors';
 import type { Credential } from '../accounts/types';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { apiKeySecurity, problemResponses } from '../platform/openapi';
@@ -70,14 +69,13 @@ const deliveriesRoute = createRoute({
 
 export function createWebhookRoutes(deps: {
   readonly authenticate: Authenticate;
-  readonly defaultSecret: (credential: Credential) => Promise<string | null>;
+  readonly defaultSecret: (credential: Credential) => Promise<string>;
   readonly deliveries: WebhookService['deliveries'];
 }): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
   app.openapi(secretRoute, async (c) => {
     const credential = await deps.authenticate.principal(c.req.raw.headers, 'requests:write');
     const secret = await deps.defaultSecret(credential);
-    if (secret === null) throw unauthorized();
     c.header('Cache-Control', 'no-store');
     return c.json({ secret }, 200);
   });

@@ -149,6 +149,15 @@ describe('the number of attempts', () => {
     expect(ask({ attempts: twice })).toMatchObject(ended('provider_failed'));
   });
 
+  it('allows no third call that may be paid for, whatever the second was', () => {
+    const billed = attempt('b', 'failed', { possiblyBilled: true });
+    expect(ask({ attempts: [attempt('a', 'unknown'), billed] })).toMatchObject(
+      ended('provider_failed'),
+    );
+    const free = attempt('b', 'throttled');
+    expect(ask({ attempts: [attempt('a', 'unknown'), free] })).not.toMatchObject({ next: 'end' });
+  });
+
   it('makes no further dispatch after an unknown call with retry_unknown off', () => {
     const attempts = [attempt('a', 'unknown')];
     expect(ask({ attempts, retryUnknown: false })).toMatchObject(ended('provider_failed'));

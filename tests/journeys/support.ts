@@ -20,7 +20,10 @@ import worker, { resetFaults, sent } from '../support/worker';
 
 export const ORIGIN = 'https://foreman.test';
 export const ADMIN = { authorization: `Bearer ${env.ADMIN_TOKEN}` };
-const OPENAI = 'POST https://openai.test/v1/images/generations';
+const OPENAI = [
+  'POST https://openai.test/v1/images/generations',
+  'POST https://openai.test/v1/images/edits',
+];
 const TERMINAL = ['succeeded', 'failed', 'canceled', 'expired'];
 
 // --- The outside world -----------------------------------------------------------------------------
@@ -70,11 +73,18 @@ export const serverError: Script = () =>
 export function openai(...answers: readonly Script[]): readonly RecordedCall[] {
   const calls: RecordedCall[] = [];
   const last = answers.at(-1) ?? image;
-  scripts[OPENAI] = (call, signal) => {
-    calls.push(call);
-    return (answers[calls.length - 1] ?? last)(call, signal);
-  };
+  for (const endpoint of OPENAI) {
+    scripts[endpoint] = (call, signal) => {
+      calls.push(call);
+      return (answers[calls.length - 1] ?? last)(call, signal);
+    };
+  }
   return calls;
+}
+
+/** A page somewhere in the world. */
+export function page(url: string, script: Script): void {
+  scripts[`GET ${url}`] = script;
 }
 
 /** A script that stands still until it is opened. */

@@ -52,6 +52,12 @@ describe('an event body', () => {
     expect(JSON.parse(body).data).toMatchObject({ input: {}, input_truncated: true });
   });
 
+  it('stays under the limit whatever the warnings are', () => {
+    const state = { ...settled(), warnings: ['é'.repeat(15_000)] };
+    const body = eventBody(event, present(state));
+    expect(new TextEncoder().encode(body).byteLength).toBeLessThan(MAX_EVENT_BYTES);
+  });
+
   it('is the same text for the same state', () => {
     const once = eventBody(event, present(settled()));
     expect(eventBody(event, present(settled()))).toBe(once);
