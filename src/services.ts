@@ -1,29 +1,30 @@
 /** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
 import { createAuthenticate } from './accounts/authenticate';
 import { createAccountService } from './accounts/service';
-import { accountStatements, createAccountStore } from './accounts/store';
+import { createAccountStore } from './accounts/store';
+import { writeNews } from './foreman/index-writer';
 import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
 import { fetchForeman, foremanFor } from './foreman/stub';
 import { watchRequest } from './foreman/watch';
 import { createCatalog } from './generation/catalog';
+import { fetchImageBytes } from './generation/fetch-image';
 import { createImageReader, createInputStore } from './generation/inputs';
-import { imagesOf } from './generation/present';
 import { createProviders } from './generation/providers/registry';
 import { createGenerationService } from './generation/service';
 import { createImageService } from './images/service';
-import { createImageStore, deleteImageStatements, imageStatements } from './images/store';
+import { createImageStore } from './images/store';
 import { MAX_IMAGE_BYTES } from './images/types';
 import { parseSettings } from './platform/config';
 import { checkUntrustedUrl, createFetchUntrusted } from './platform/fetch-untrusted';
 import type { UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
 import { createRequestService, type RequestForeman } from './requests/service';
-import { createRequestStore, upsertStatement } from './requests/store';
+import { createRequestStore } from './requests/store';
 import { watchSocket } from './requests/watcher';
 import { createWebhookService } from './webhooks/service';
 import { createSecret } from './webhooks/signature';
-import { deleteDeliveryStatement, deliveryStatements, getFinishedOf } from './webhooks/store';
+import { getFinishedOf } from './webhooks/store';
 
 const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
 
@@ -53,7 +54,7 @@ export function createServices(env: Env) {
 
   const fetchImage = async (url: string) => {
     const { timeoutMs, maxBytes } = IMAGE_FETCH;
-    const fetched = await fetchBytes(fetchUntrusted, { url, timeoutMs, maxBytes });
+    const fetched = await fetchImageBytes(fetchUntrusted, { url, timeoutMs, maxBytes });
     if (!fetched.ok) throw new Error(fetched.reason);
     return fetched.bytes;
   };
@@ -76,7 +77,7 @@ export function createServices(env: Env) {
   const inputs = createInputStore({
     bucket: env.IMAGES,
     ...createImageReader(env.IMAGES),
-    fetchUrl: (input) => fetchBytes(fetchUntrusted, input),
+    fetchUrl: (input) => fetchImageBytes(fetchUntrusted, input),
   });
   const requestStore = createRequestStore(env.DB);
   const requests = createRequestService({
@@ -134,48 +135,4 @@ export function createServices(env: Env) {
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
     deadLetters: { db: env.DB, foreman, now, log },
   };
-}
-
-/** One atomic batch: a request never shows in D1 without its images, nor they without it. */
-async function writeNews(db: D1Database, news: News): Promise<void> {
-  const statements = [
-    ...(news.account ? accountStatements(db, news.account) : []),
-    ...news.requests.flatMap((state) => [
-      upsertStatement(db, state),
-      ...(state.status === 'deleted'
-        ? [
-            ...deleteImageStatements(db, { userId: state.userId, requestId: state.id }),
-            deleteDeliveryStatement(db, { userId: state.userId, requestId: state.id }),
-          ]
-        : imageStatements(db, {
-            userId: state.userId,
-            requestId: state.id,
-            images: imagesOf(state),
-          })),
-    ]),
-    ...deliveryStatements(db, news.deliveries),
-  ];
-  if (statements.length > 0) await db.batch(statements);
-}
-
-async function fetchBytes(
-  fetchUntrusted: ReturnType<typeof createFetchUntrusted>,
-  input: { url: string; timeoutMs: number; maxBytes: number },
-) {
-  const { url, timeoutMs, maxBytes } = input;
-  const answer = await fetchUntrusted(url, {
-    method: 'GET',
-    timeoutMs,
-    maxBytes,
-    onOverflow: 'refuse',
-  });
-  const refuse = (reason: string, final: boolean) => ({ ok: false as const, final, reason });
-  if (answer.outcome === 'refused') return refuse(answer.reason, true);
-  if (answer.outcome === 'failed')
-    return refuse(`The image cannot be fetched: ${answer.message}`, false);
-  if (answer.status !== 200) {
-    const { status } = answer;
-    return refuse(`The image’s URL answered ${status}.`, status < 500 && status !== 429);
-  }
-  return { ok: true as const, bytes: answer.body };
 }

@@ -8,6 +8,7 @@ import { MAX_IMAGE_BYTES } from '../images/types';
 import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
 import { inputsUnavailable, invalidGeneration } from './errors';
+import type { FetchedImage } from './fetch-image';
 import type { InputImage } from './providers/provider';
 import type { GenerationInput } from './types';
 
@@ -34,7 +35,7 @@ export interface InputStoreDeps {
     url: string;
     timeoutMs: number;
     maxBytes: number;
-  }) => Promise<{ ok: true; bytes: Uint8Array } | { ok: false; final: boolean; reason: string }>;
+  }) => Promise<FetchedImage>;
 }
 
 export function createInputStore(deps: InputStoreDeps): InputStore {
