@@ -14,6 +14,7 @@ import {
   newClient,
   objectKeys,
   openai,
+  projected,
   receiver,
   runCrons,
   until,
@@ -70,7 +71,7 @@ describe('DELETE', () => {
   it('wins over news of the request that come after it', async () => {
     const client = await newClient();
     const { projector } = createServices(env);
-    await until(async () => expect(await count('users', 'id = ?', client.userId)).toBe(1));
+    await projected(client);
     faults.events = 'swallow';
     const { id } = await client.submit();
     await client.reached(id, 'succeeded');

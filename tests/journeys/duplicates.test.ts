@@ -17,6 +17,7 @@ import {
   newClient,
   objectKeys,
   openai,
+  projected,
   receiver,
   until,
   useWorld,
@@ -149,7 +150,7 @@ describe('news for D1', () => {
   it('that come twice, or after newer ones, change nothing', async () => {
     const client = await newClient();
     const wake = { type: 'projection.wake', v: 1, user: client.userId };
-    await until(async () => expect(await count('users', 'id = ?', client.userId)).toBe(1));
+    await projected(client);
     Object.assign(faults, { events: 'swallow', generation: 'swallow' });
     const { id } = await client.submit();
     const old = await newsOf(client.userId).pull();
@@ -170,7 +171,7 @@ describe('news for D1', () => {
 
   it('that D1 took without the foreman hearing of it, are written again in vain', async () => {
     const client = await newClient();
-    await until(async () => expect(await count('users', 'id = ?', client.userId)).toBe(1));
+    await projected(client);
     faults.events = 'swallow';
     const { id } = await client.submit();
     await client.reached(id, 'succeeded');

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { faulted, faults } from '../support/worker';
 import {
   advance,
-  count,
   image,
   indexed,
   indexRow,
   messagesTo,
   newClient,
   openai,
+  projected,
   receiver,
   until,
   useWorld,
@@ -60,7 +60,7 @@ describe.each(['fail', 'hang', 'swallow'] as const)('while a queue answers with 
 
   it('D1 learns of a request once the projector is woken again', async () => {
     const client = await newClient();
-    await until(async () => expect(await count('users', 'id = ?', client.userId)).toBe(1));
+    await projected(client);
     faults.events = fault;
     const { id } = await client.submit();
     await client.reached(id, 'succeeded');

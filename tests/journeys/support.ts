@@ -228,6 +228,15 @@ export const indexed = (id: string, status: string) =>
     return row;
   });
 
+/** D1 has the account and its key, and the projector has said so: it pulls nothing any more. */
+export const projected = (client: Client) =>
+  until(async () => {
+    const [row] = await client.sql((sql) =>
+      sql.exec<{ version: number }>('SELECT projected_version AS version FROM account').toArray(),
+    );
+    expect(row?.version).toBe(2);
+  });
+
 /** The foreman knows that D1 has the request's present version. */
 export const confirmed = (client: Client, id: string) =>
   until(async () => {
