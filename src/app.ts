@@ -109,7 +109,7 @@ function readiness({ env, foreman }: Services) {
   return {
     d1: () => env.DB.prepare('SELECT 1').first(),
     r2: () => env.IMAGES.head('ready'),
-    // An id of nobody: the object answers that it has no account, and nothing is kept of it.
+    // An id of nobody: its object answers that it has no account.
     foreman: () => foreman(READY_USER).getAccount(),
   };
 }

@@ -94,8 +94,11 @@ function attendTombstone(desk: Desk, row: ledger.LedgerRow, tombstone: Tombstone
   }
   const forgetAt = tombstone.deletedAt + TOMBSTONE_LIFE_MS;
   if (desk.now < forgetAt) ledger.updateDue(desk.sql, { id, dueAt: forgetAt });
-  else if (row.projectedVersion === tombstone.version) ledger.deleteOne(desk.sql, id);
-  else ledger.updateDue(desk.sql, { id, dueAt: desk.now + UNCONFIRMED_MS });
+  else if (row.projectedVersion === tombstone.version) {
+    // Once more, for what a call that was running at the deletion may have stored after it.
+    desk.effects.push({ purge: id });
+    ledger.deleteOne(desk.sql, id);
+  } else ledger.updateDue(desk.sql, { id, dueAt: desk.now + UNCONFIRMED_MS });
 }
 
 /** The stored objects of a deleted request are gone. */

@@ -48,6 +48,9 @@ const settingsSchema = z
       context.addIssue({ code: 'custom', path: [path], message });
     if (settings.ENVIRONMENT === 'production') {
       if (settings.ALLOW_LOCAL_URLS) fault('ALLOW_LOCAL_URLS', 'is for local use only');
+      if (settings.OPENAI_BASE_URL?.startsWith('http:')) {
+        fault('OPENAI_BASE_URL', 'must be https: the key and the prompts go there');
+      }
       if (settings.DETACH_CALLS) {
         fault(
           'DETACH_CALLS',

@@ -48,8 +48,12 @@ export function createLogger(write: (line: string, level: LogLevel) => void): Lo
 
 export const consoleLogger = createLogger((line, level) => console[level](line));
 
+/** Parsers quote what they could not read, which may be a prompt or a body. */
+const isQuoting = (error: Error) => error instanceof SyntaxError || error.name === 'ZodError';
+
 /** Type and message only: a stack may quote source, and a cause may quote a body. */
 function describeError(error: unknown): { error_type: string; error_message: string } {
   if (!(error instanceof Error)) return { error_type: typeof error, error_message: 'not an Error' };
-  return { error_type: error.name, error_message: error.message.slice(0, 300) };
+  const message = isQuoting(error) ? '' : error.message.slice(0, 300);
+  return { error_type: error.name, error_message: message };
 }
