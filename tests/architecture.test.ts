@@ -1,4 +1,4 @@
-// What may know what. The rules are those of CONTRIBUTING and DESIGN "Layout"; every exception is
+// What may know what. The rules are those of CONTRIBUTING; every exception is
 // listed with its reason, and one that nothing uses any more fails too.
 import { describe, expect, it } from 'vitest';
 

@@ -25,7 +25,7 @@ export type TerminalStatus = Exclude<RequestStatus, 'queued' | 'running'>;
 export const priorities = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof priorities)[number];
 
-/** What ended an attempt. DESIGN "Attempts, retry, fallback" says what follows from each. */
+/** What ended an attempt. `generation/plan.ts` says what follows from each. */
 export const outcomes = [
   'succeeded',
   'refused',
