@@ -30,11 +30,22 @@ const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
 
 export type Services = ReturnType<typeof createServices>;
 
+/** Resolves after `ms`, or once the signal aborts. */
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal?.addEventListener('abort', wake, { once: true });
+  });
+}
+
 /** @throws Error naming every faulty setting. */
 export function createServices(env: Env) {
   const settings = parseSettings(env);
   const now = () => Date.now();
-  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   const log = consoleLogger;
   const catalog = createCatalog(settings);
   const present = createPresenter(settings);

@@ -76,6 +76,7 @@ async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job 
       duration_ms: deps.now() - startedAt,
       ...(result.outcome === 'succeeded' ? {} : { code: result.error.code }),
     });
+    warnOperator(state, result, deps.log);
     const answer = await settle(job, result, deps);
     if (answer?.verdict === 'run') return answer.job;
     if (answer?.verdict === 'stale' && result.outcome === 'succeeded') {
@@ -86,6 +87,22 @@ async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job 
   } finally {
     lease.end();
   }
+}
+
+/** A key that is refused or an account that is unpaid fails every request until somebody acts. */
+function warnOperator(state: Job['state'], result: AttemptResult, log: Logger): void {
+  if (result.outcome !== 'rejected') return;
+  const kind = result.error.details?.kind;
+  if (kind !== 'auth' && kind !== 'payment') return;
+  const { provider, model } = state.current;
+  const { id: request_id, correlationId: correlation_id } = state;
+  log.error('provider.needs_operator', {
+    provider,
+    model,
+    request_id,
+    correlation_id,
+    reason: kind,
+  });
 }
 
 /** Null when the foreman could not be reached for so long that the lease is lost anyway. */

@@ -15,8 +15,6 @@ export interface LogFields {
   readonly model?: string;
   readonly outcome?: string;
   readonly queue?: string;
-  readonly message_type?: string;
-  readonly verdict?: string;
   readonly reason?: string;
   readonly method?: string;
   /** The route's pattern, not the path: a path may hold a signature. */

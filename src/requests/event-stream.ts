@@ -4,6 +4,7 @@
  * that moves or restarts is watched anew, so the client notices nothing. `data` is the request as it
  * is when the event is sent, which may be later than when it happened.
  */
+import { AppError } from '../platform/errors';
 import type { RequestState } from './types';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
@@ -11,6 +12,8 @@ import type { Watch } from './watcher';
 
 const HEARTBEAT_MS = 15_000;
 const REWATCH_MS = 1_000;
+/** How often an unreachable foreman is asked again before the stream ends: half a minute. */
+const MAX_REWATCHES = 30;
 
 export function eventStream(input: {
   readonly state: RequestState;
@@ -58,7 +61,7 @@ async function follow(
   await tell(input.state);
   let ended = isTerminal(input.state);
   while (!ended) {
-    const watch = await input.watch();
+    const watch = await watchAgain(input.watch);
     if (!watch) {
       await tell(await input.read());
       break;
@@ -78,7 +81,21 @@ async function follow(
       watch.close();
       void closed;
     }
-    if (!ended) await new Promise((resolve) => setTimeout(resolve, REWATCH_MS));
+    if (!ended) await pause();
   }
   await writer.close();
 }
+
+async function watchAgain(watch: () => Promise<Watch | null>): Promise<Watch | null> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await watch();
+    } catch (error) {
+      const isAway = error instanceof AppError && error.code === 'unavailable';
+      if (!isAway || tries === MAX_REWATCHES) throw error;
+    }
+    await pause();
+  }
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, REWATCH_MS));

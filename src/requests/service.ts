@@ -46,6 +46,9 @@ export interface Submitted extends Snapshot {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A held line outlives this many restarts of its foreman, and no endless row of them. */
+const MAX_WATCHES = 10;
+
 type Named = { readonly credential: Credential; readonly id: RequestId };
 
 export interface RequestService {
@@ -127,16 +130,13 @@ export function createRequestService(deps: {
 
   const wait: RequestService['wait'] = async (input) => {
     const until = deps.now() + input.ms;
-    const watch = await deps.foreman(input.credential.userId).watch(input);
-    if (!watch) return get(input);
-    try {
-      let latest = await watch.next(input.ms);
-      while (latest !== null && latest !== 'timeout') {
-        if (input.until(latest.state) || isTerminal(latest.state)) return latest;
-        latest = await watch.next(Math.max(0, until - deps.now()));
-      }
-    } finally {
-      watch.close();
+    const isOver = (state: RequestState) => input.until(state) || isTerminal(state);
+    // A foreman that moves or restarts drops the watch: then it is watched anew.
+    for (let watches = 0; watches < MAX_WATCHES && deps.now() < until; watches += 1) {
+      const watch = await deps.foreman(input.credential.userId).watch(input);
+      if (!watch) break;
+      const ended = await nextThat(isOver, watch, () => until - deps.now());
+      if (ended) return ended;
     }
     return get(input);
   };
@@ -233,6 +233,23 @@ function specOf(state: RequestState): RequestSpec {
     correlationId,
     traceparent,
   };
+}
+
+/** Null when the time is over or the watch was dropped. */
+async function nextThat(
+  holds: (state: RequestState) => boolean,
+  watch: Watch,
+  timeLeftMs: () => number,
+): Promise<Snapshot | null> {
+  try {
+    for (;;) {
+      const latest = await watch.next(Math.max(0, timeLeftMs()));
+      if (latest === null || latest === 'timeout') return null;
+      if (holds(latest.state)) return latest;
+    }
+  } finally {
+    watch.close();
+  }
 }
 
 async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {

@@ -20,7 +20,6 @@ export const requestStatuses = [
   'expired',
 ] as const;
 export type RequestStatus = (typeof requestStatuses)[number];
-export type TerminalStatus = Exclude<RequestStatus, 'queued' | 'running'>;
 
 export const priorities = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof priorities)[number];

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { RequestView } from '../../src/requests/view';
 import { faults } from '../support/worker';
 import {
@@ -127,6 +127,32 @@ it('a row that cannot be read does not keep the alarm from the others', async ()
       .toArray(),
   );
   expect(row?.due).toBeGreaterThan(1);
+});
+
+it('a provider that refuses its key is the operator’s business, and logged as such', async () => {
+  const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const refused = { error: { message: 'bad key', type: 'invalid_request_error' } };
+  openai(() => Response.json(refused, { status: 401 }));
+  const client = await newClient();
+  const { id } = await client.submit({ model: 'gpt-image-1' });
+  expect((await client.reached(id)).attempts).toMatchObject([{ outcome: 'rejected' }]);
+  const line = expect.stringMatching(/"provider\.needs_operator".*"reason":"auth"/);
+  expect(logged).toHaveBeenCalledWith(line);
+});
+
+it('a held line outlives its foreman', async () => {
+  const gate = held();
+  openai(gate.answer);
+  const client = await newClient();
+  const { id } = await client.submit({ model: 'gpt-image-1' });
+  await client.reached(id, 'running');
+  const waiting = client.call('GET', `/v1/requests/${id}`, { headers: { prefer: 'wait=20' } });
+  await until(() =>
+    client.sql((_, state) => expect(state.getWebSockets(id).length).toBeGreaterThan(0)),
+  );
+  await client.abort();
+  gate.open();
+  expect(await (await waiting).json()).toMatchObject({ id, status: 'succeeded' });
 });
 
 it('a revoked key watches nothing any more', async () => {

@@ -10,7 +10,7 @@ import { drawSketch } from './sketch/draw';
 export function createProviders(
   settings: Pick<Settings, 'openai' | 'chaosModels'>,
   deps: {
-    readonly sleep: (ms: number) => Promise<void>;
+    readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
     /** For servers that answer with a URL. @throws Error when there is no image to be had. */
     readonly fetchImage: FetchImage;
   },
