@@ -27,6 +27,8 @@ export const modes = {
   trickle: 'all',
   /** The images are made, then the connection is reset. */
   'reset-after-body': 'all',
+  /** The images are made, and nothing is answered. */
+  'hang-after-body': 'all',
   /** Half of the answer, then a reset. */
   'reset-mid-answer': 'all',
   /** Half of a PNG, in a good answer. */
@@ -82,7 +84,12 @@ export interface FakeCall {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly behaviour: Behaviour;
   readonly at: number;
+  /** When the answer was out, or the caller hung up; null until then. */
+  readonly endedAt: number | null;
 }
+
+/** What a call meets, by its headers alone: a body may never be read. */
+export type Schedule = (headers: IncomingHttpHeaders) => Behaviour;
 
 export interface FakeOpenAi {
   /** Includes `/v1`. */
@@ -95,6 +102,8 @@ export interface FakeOpenAi {
   /** For every call from now on. */
   setBehaviour(behaviour: Behaviour): void;
   setFaults(faults: Partial<Record<Mode, number>>): void;
+  /** For every call from now on, before faults by chance. */
+  setSchedule(schedule: Schedule): void;
   /** For the next calls, one each, before anything else. */
   queue(...behaviours: Behaviour[]): void;
   reset(): void;
@@ -104,6 +113,7 @@ export interface FakeOpenAi {
 interface State {
   behaviour: Behaviour;
   faults: Partial<Record<Mode, number>>;
+  schedule: Schedule | null;
   queued: Behaviour[];
   calls: FakeCall[];
   billed: number;
@@ -143,6 +153,9 @@ export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOp
     setFaults: (faults) => {
       state.faults = faults;
     },
+    setSchedule: (schedule) => {
+      state.schedule = schedule;
+    },
     queue: (...behaviours) => {
       state.queued.push(...behaviours);
     },
@@ -159,6 +172,7 @@ export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOp
 const freshState = (options: FakeOptions): State => ({
   behaviour: options.behaviour ?? { mode: 'ok' },
   faults: options.faults ?? {},
+  schedule: null,
   queued: [],
   calls: [],
   billed: 0,
@@ -201,19 +215,25 @@ async function answer(
   if (request.method !== 'POST' || !/^\/v1\/images\/(generations|edits)$/.test(path)) {
     return fail(response, 404, { message: `Unknown URL ${request.method} ${path}`, type: INVALID });
   }
-  const behaviour = nextBehaviour(state);
+  const behaviour = nextBehaviour(state, request.headers);
   const isLetIn = letsIn(request, options.apiKey);
   const readsBody = behaviour.mode !== 'reset-before-body';
   const fields = readsBody ? await readFields(request) : {};
   const { authorization: _key, ...headers } = request.headers;
-  state.calls.push({ method: 'POST', path, headers, fields, behaviour, at: Date.now() });
+  const call = { method: 'POST', path, headers, fields, behaviour, at: Date.now() };
+  const record: { -readonly [Key in keyof FakeCall]: FakeCall[Key] } = { ...call, endedAt: null };
+  response.once('close', () => {
+    record.endedAt = Date.now();
+  });
+  state.calls.push(record);
   if (!isLetIn) return fail(response, 401, WRONG_KEY);
   await act({ request, response, behaviour, fields, state, options });
 }
 
-function nextBehaviour(state: State): Behaviour {
+function nextBehaviour(state: State, headers: IncomingHttpHeaders): Behaviour {
   const queued = state.queued.shift();
   if (queued) return queued;
+  if (state.schedule) return state.schedule(headers);
   let dice = Math.random();
   for (const [mode, chance] of Object.entries(state.faults)) {
     if (dice < chance) return { mode: mode as Mode };
@@ -254,6 +274,7 @@ async function act(scene: Scene): Promise<void> {
     if (behaviour.retryAfterMs) response.setHeader('retry-after-ms', behaviour.retryAfterMs);
     return fail(response, error.status, error.error);
   }
+  if (mode === 'hang-after-body') return;
   if (mode === 'reset-after-body') return void request.socket.resetAndDestroy();
   if (mode === 'html') {
     response.setHeader('content-type', 'text/html');

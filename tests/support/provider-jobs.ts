@@ -1,4 +1,4 @@
-import type { CallContext, ProviderJob } from '../../src/generation/providers/provider';
+import type { CallContext, PollContext, ProviderJob } from '../../src/generation/providers/provider';
 
 /** A job that asks for nothing but a prompt. */
 export const jobWith = (fields: Partial<ProviderJob> = {}): ProviderJob => ({
@@ -25,5 +25,17 @@ export const contextWith = (fields: Partial<CallContext> = {}): CallContext => (
   signal: new AbortController().signal,
   correlationId: 'corr-1',
   traceparent: null,
+  deadlineAt: Date.now() + 900_000,
+  callbackUrl: 'https://foreman.test/v1/callbacks/usr_1/req_1/1?signature=s',
+  ...fields,
+});
+
+export const pollContextWith = (fields: Partial<PollContext> = {}): PollContext => ({
+  signal: new AbortController().signal,
+  correlationId: 'corr-1',
+  traceparent: null,
+  waitedMs: 1_000,
+  expectsCallback: false,
+  texts: ['a lighthouse at dusk'],
   ...fields,
 });

@@ -1,10 +1,12 @@
 /**
- * The Worker under test: the real handlers and the real Foreman over the real bindings, each behind
- * a switch. With no switch on, a call goes straight through; a binding is never faked. The pool runs
+ * The Worker under test: the real handlers and objects over the real bindings, each behind a
+ * switch. With no switch on, a call goes straight through; a binding is never faked. The pool runs
  * the Worker, its objects and the tests in one isolate, so a test throws the switches directly.
  */
 import { Foreman as RealForeman } from '../../src/foreman/object';
 import worker from '../../src/index';
+
+export { Breaker } from '../../src/generation/breaker/object';
 
 /** `fail` throws, `hang` never answers. */
 type Fault = 'fail' | 'hang' | null;
@@ -20,6 +22,7 @@ interface Switches {
   webhooks: QueueFault;
   events: QueueFault;
   foreman: ForemanFault;
+  breaker: Fault;
   /** Only these methods of a foreman, or of R2; empty: all of them. */
   only: string[];
   /** How many more calls meet a fault. */
@@ -33,6 +36,7 @@ const off: Readonly<Switches> = {
   webhooks: null,
   events: null,
   foreman: null,
+  breaker: null,
   only: [],
   times: Number.POSITIVE_INFINITY,
 };
@@ -58,7 +62,7 @@ export function resetFaults(): void {
 }
 
 function noCounts(): Record<Part, number> {
-  return { d1: 0, r2: 0, generation: 0, webhooks: 0, events: 0, foreman: 0 };
+  return { d1: 0, r2: 0, generation: 0, webhooks: 0, events: 0, foreman: 0, breaker: 0 };
 }
 
 /** The fault that this call meets, if any: each one is counted. */
@@ -151,10 +155,18 @@ const namespaceOf = (real: Env['FOREMAN']): Env['FOREMAN'] =>
     name === 'getByName' || name === 'get' ? stubOf(call() as object) : call(),
   );
 
+const breakerOf = <T extends object>(real: T) =>
+  delegating(real, (_name, call) => pass('breaker').then(call));
+
+const breakersOf = (real: Env['BREAKER']): Env['BREAKER'] =>
+  delegating(real, (name, call) =>
+    name === 'getByName' || name === 'get' ? breakerOf(call() as object) : call(),
+  );
+
 const guardedEnvs = new WeakMap<Env, Env>();
 
 /** The same object for the same `env`, as the Worker keeps its wiring by it. */
-function guarded(env: Env): Env {
+export function guarded(env: Env): Env {
   const known = guardedEnvs.get(env);
   if (known) return known;
   const made: Env = {
@@ -162,6 +174,7 @@ function guarded(env: Env): Env {
     DB: databaseOf(env.DB),
     IMAGES: bucketOf(env.IMAGES),
     FOREMAN: namespaceOf(env.FOREMAN),
+    BREAKER: breakersOf(env.BREAKER),
     GENERATION_QUEUE: queueOf(env.GENERATION_QUEUE, 'generation'),
     WEBHOOKS_QUEUE: queueOf(env.WEBHOOKS_QUEUE, 'webhooks'),
     EVENTS_QUEUE: queueOf(env.EVENTS_QUEUE, 'events'),

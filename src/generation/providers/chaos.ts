@@ -2,15 +2,19 @@
  * Models that fail on purpose, one way each, with the outcomes a real provider would end in. Client
  * developers test their unhappy paths with them; so do we. What they deliver is a sketch.
  */
-import type { Moderation } from './openai-errors';
-import type {
-  CallContext,
-  Provider,
-  ProviderAnswer,
-  ProviderFailure,
-  ProviderJob,
+import { z } from 'zod';
+import {
+  type CallContext,
+  defineProvider,
+  type Moderation,
+  type Provider,
+  type ProviderFailure,
+  type ProviderJob,
+  type ProviderSuccess,
 } from './provider';
-import { type DrawSketch, sketch } from './sketch';
+import { optional } from './settings';
+import { type DrawSketch, sketchPicture } from './sketch';
+import { drawSketch } from './sketch/draw';
 
 /** Longer than a client's patience with one poll, shorter than its patience with a test. */
 const SLOW_MS = 8_000;
@@ -19,6 +23,17 @@ const SLOW_MS = 8_000;
 const THROTTLE_MS = 1_000;
 
 const FLAKY = /^chaos-flaky-([1-9])$/;
+
+export const chaos = defineProvider({
+  name: 'chaos',
+  settings: z
+    .object({
+      CHAOS_MODELS: optional(z.enum(['true', 'false'], { error: 'must be "true" or "false"' })),
+    })
+    .transform((settings) => (settings.CHAOS_MODELS === 'true' ? {} : null)),
+  missing: 'CHAOS_MODELS is not true',
+  create: (_config, deps) => createChaosProvider({ draw: drawSketch, sleep: deps.sleep }),
+});
 
 export interface ChaosDeps {
   /** Resolves after `ms`, or once the signal aborts. */
@@ -46,7 +61,7 @@ export function createChaosProvider(deps: ChaosDeps): Provider {
         case 'chaos-refuse-output':
           return refusal('output');
         case 'chaos-corrupt-image':
-          return corrupted(await sketch(job, deps.draw));
+          return corrupted(await sketchPicture(job, deps.draw));
         default:
           return failure('rejected', 'model_not_found', `there is no model ${job.model}`, {
             kind: 'not_found',
@@ -62,8 +77,8 @@ async function flakily(
   job: ProviderJob,
   context: CallContext,
   deps: ChaosDeps,
-): Promise<ProviderAnswer> {
-  if (context.attempt > times) return sketch(job, deps.draw);
+): Promise<ProviderSuccess | ProviderFailure> {
+  if (context.attempt > times) return sketchPicture(job, deps.draw);
   return failure('failed', 'server_error', `chaos fails attempt ${context.attempt} of ${times}`);
 }
 
@@ -71,22 +86,22 @@ async function slowly(
   job: ProviderJob,
   context: CallContext,
   deps: ChaosDeps,
-): Promise<ProviderAnswer> {
+): Promise<ProviderSuccess | ProviderFailure> {
   // A sleep that rejects on abort ends like one that resolves.
   await deps.sleep(SLOW_MS, context.signal).catch(() => {});
   if (context.signal.aborted) return failure('unknown', 'timeout', 'chaos did not answer in time');
-  return sketch(job, deps.draw);
+  return sketchPicture(job, deps.draw);
 }
 
 /** The first half of each picture: right at the start, cut short at the end. */
-function corrupted(answer: ProviderAnswer): ProviderAnswer {
-  if (answer.outcome !== 'succeeded') return answer;
+function corrupted(answer: ProviderSuccess): ProviderSuccess {
   return {
     ...answer,
-    images: answer.images.map(({ bytes, seed }) => ({
-      bytes: bytes.slice(0, Math.floor(bytes.byteLength / 2)),
-      seed,
-    })),
+    images: answer.images.map((image) =>
+      'bytes' in image
+        ? { ...image, bytes: image.bytes.slice(0, Math.floor(image.bytes.byteLength / 2)) }
+        : image,
+    ),
   };
 }
 

@@ -3,14 +3,8 @@
  * and gateways put in its place.
  */
 import { z } from 'zod';
-
-export interface Problem {
-  readonly message: string | null;
-  readonly type: string | null;
-  readonly code: string | null;
-  readonly stage: 'input' | 'output' | null;
-  readonly categories: string[];
-}
+import { noProblem, type Problem } from './failures';
+import { parseJson } from './sdk-images';
 
 const PAYMENT = new Set([
   'insufficient_quota',
@@ -29,16 +23,21 @@ const ACCOUNT_BLOCKED =
   /\b(account|organization|project|resource|access)\b[^.]{0,60}\b(blocked|suspended|disabled|deactivated|terminated)\b/i;
 const POLICY = /polic|safety|abuse|violat/i;
 
-export const isPayment = ({ code, type }: Problem) =>
-  PAYMENT.has(code ?? '') || PAYMENT.has(type ?? '');
+type Words = Pick<Problem, 'message' | 'type' | 'code'>;
 
-export const isAccountBlocked = ({ message }: Problem) =>
+const isPayment = ({ code, type }: Words) => PAYMENT.has(code ?? '') || PAYMENT.has(type ?? '');
+
+const isAccountBlocked = ({ message }: Words) =>
   message !== null && ACCOUNT_BLOCKED.test(message) && POLICY.test(message);
 
+/** How LiteLLM passes on a refusal: its own error's name in the text, and the status as the code. */
+const GATEWAY_REFUSAL = /\bContentPolicyViolationError\b/;
+
 /** The type alone counts only where no code says otherwise. */
-export const refuses = ({ code, type }: Problem) =>
+const refuses = ({ code, type, message }: Words) =>
   MODERATION.has(code?.toLowerCase() ?? '') ||
   MODERATION.has(type?.toLowerCase() ?? '') ||
+  GATEWAY_REFUSAL.test(message ?? '') ||
   (type === 'image_generation_user_error' && code === null);
 
 /** Gateways put the status where the code should be; only words are codes. */
@@ -64,30 +63,45 @@ const errorObject = z.object({
   moderation_details: moderationSchema,
 });
 
+/** FastAPI's: a sentence, an object of the application's own, or a list of what failed validation. */
+const detail = z
+  .union([
+    z.string(),
+    z.object({ error: z.string() }).transform(({ error }) => error),
+    z.array(z.object({ msg: z.string() })).transform((faults) => faults[0]?.msg ?? null),
+  ])
+  .nullish()
+  .catch(null);
+
 const errorBody = z.object({
   error: z.union([errorObject, z.string()]).nullish().catch(null),
   message: text,
-  detail: text,
+  detail,
   moderation_details: moderationSchema,
 });
 
 export function readProblem(body: string): Problem {
   const parsed = errorBody.safeParse(parseJson(body));
   if (!parsed.success) return { ...noProblem, message: plainText(body) };
-  const { error, message, detail, moderation_details: outer } = parsed.data;
+  const { error, message, detail: reason, moderation_details: outer } = parsed.data;
   const inner = typeof error === 'object' ? error : null;
-  const words = inner?.message ?? (typeof error === 'string' ? error : null) ?? message ?? detail;
-  const details = inner?.moderation_details ?? outer;
-  return {
-    message: words ?? null,
+  const words = {
+    message:
+      inner?.message ?? (typeof error === 'string' ? error : null) ?? message ?? reason ?? null,
     type: inner?.type ?? null,
     code: inner?.code ?? null,
-    stage: details?.moderation_stage ?? null,
-    categories: details?.categories ?? violationsIn(words ?? ''),
+  };
+  const details = inner?.moderation_details ?? outer;
+  const categories = details?.categories ?? violationsIn(words.message ?? '');
+  const stage = details?.moderation_stage ?? 'input';
+  const isBlocked = isAccountBlocked(words);
+  return {
+    ...words,
+    refusal: isBlocked || refuses(words) ? { stage, categories } : null,
+    isAccountBlocked: isBlocked,
+    isPayment: isPayment(words),
   };
 }
-
-const noProblem: Problem = { message: null, type: null, code: null, stage: null, categories: [] };
 
 /** `… safety_violations=[sexual, violence].` */
 function violationsIn(words: string): string[] {
@@ -98,11 +112,3 @@ function violationsIn(words: string): string[] {
 
 /** A gateway's one-line reason is worth showing, its error page is not. */
 const plainText = (body: string) => (/^\s*[<{[]/.test(body) || body.length > 500 ? null : body);
-
-function parseJson(source: string): unknown {
-  try {
-    return JSON.parse(source);
-  } catch {
-    return null;
-  }
-}

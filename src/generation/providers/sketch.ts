@@ -1,7 +1,9 @@
 /** The embedded provider: draws inside the Worker, the same bytes for the same input. */
+
+import { z } from 'zod';
 import type { AspectRatio } from '../types';
-import type { Provider, ProviderAnswer, ProviderJob } from './provider';
-import type { SketchInput } from './sketch/draw';
+import { defineProvider, type Provider, type ProviderJob, type ProviderSuccess } from './provider';
+import { drawSketch, type SketchInput } from './sketch/draw';
 
 /** Resolves to a PNG. */
 export type DrawSketch = (input: SketchInput) => Promise<Uint8Array>;
@@ -11,12 +13,19 @@ const DEFAULT_SIDE = 1024;
 /** What image models work in, so that a ratio gives the sizes that users know from them. */
 const SIDE_STEP = 8;
 
+export const sketch = defineProvider({
+  name: 'sketch',
+  settings: z.object({}).transform(() => ({})),
+  missing: 'it is always there',
+  create: () => createSketchProvider({ draw: drawSketch }),
+});
+
 export function createSketchProvider(deps: { readonly draw: DrawSketch }): Provider {
-  return { name: 'sketch', generate: (job) => sketch(job, deps.draw) };
+  return { name: 'sketch', generate: (job) => sketchPicture(job, deps.draw) };
 }
 
 /** @returns n images with the seeds seed, seed + 1, … (mod 2³²). */
-export async function sketch(job: ProviderJob, draw: DrawSketch): Promise<ProviderAnswer> {
+export async function sketchPicture(job: ProviderJob, draw: DrawSketch): Promise<ProviderSuccess> {
   const first = job.seed ?? randomSeed();
   const size = job.size ?? sketchSizeFor(job.aspectRatio);
   const { prompt, negativePrompt, steps, guidanceScale } = job;

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, inject, it } from 'vitest';
 import { createOpenAiProvider } from '../../../src/generation/providers/openai';
 import { inspectImage } from '../../../src/images/inspect';
 import type { Behaviour, FakeCall, Mode } from '../../support/fake-openai';
+import { bytesOf, openOverSocket } from '../../support/provider-images';
 import { contextWith, jobWith } from '../../support/provider-jobs';
 
 const baseUrl = inject('fakeOpenAiUrl');
@@ -16,12 +17,10 @@ async function control(body?: object) {
 }
 
 const providerAt = (url: string) =>
-  createOpenAiProvider({
-    apiKey: 'sk-test-0123456789',
-    baseUrl: url,
-    fetch: (input, init) => fetch(input, init),
-    fetchImage: async (image) => new Uint8Array(await (await fetch(image)).arrayBuffer()),
-  });
+  createOpenAiProvider(
+    { apiKey: 'sk-test-0123456789', baseUrl: url },
+    { fetch: (input, init) => fetch(input, init), openImage: openOverSocket },
+  );
 
 const generate = (behaviour: Behaviour, job: Parameters<typeof jobWith>[0] = {}) =>
   control({ behaviour }).then(() =>
@@ -38,7 +37,8 @@ describe('over a real socket', () => {
   it.each(delivered)('%s brings images', async (mode) => {
     const answer = await generate({ mode }, { n: 2 });
     if (answer.outcome !== 'succeeded') throw new Error(JSON.stringify(answer));
-    expect(answer.images.map(({ bytes }) => inspectImage(bytes))).toEqual([
+    const pictures = await Promise.all(answer.images.map(bytesOf));
+    expect(pictures.map(inspectImage)).toEqual([
       { ok: true, mediaType: 'image/png', width: 64, height: 64 },
       { ok: true, mediaType: 'image/png', width: 64, height: 64 },
     ]);
@@ -83,7 +83,8 @@ describe('over a real socket', () => {
   it('a truncated PNG is delivered as it is, for the checks to find', async () => {
     const answer = await generate({ mode: 'truncated-png' });
     if (answer.outcome !== 'succeeded') throw new Error(JSON.stringify(answer));
-    expect(answer.images.map(({ bytes }) => inspectImage(bytes).ok)).toEqual([false]);
+    const pictures = await Promise.all(answer.images.map(bytesOf));
+    expect(pictures.map((bytes) => inspectImage(bytes).ok)).toEqual([false]);
   });
 
   const failures: [mode: Mode, expected: object][] = [

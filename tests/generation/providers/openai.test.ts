@@ -3,9 +3,11 @@ import { createOpenAiProvider, openAiSizeFor } from '../../../src/generation/pro
 import type {
   CallContext,
   ProviderAnswer,
+  ProviderDeps,
   ProviderFailure,
   ProviderJob,
 } from '../../../src/generation/providers/provider';
+import { aspectRatios } from '../../../src/generation/types';
 import { contextWith, jobWith } from '../../support/provider-jobs';
 import { type Script, scriptedFetch } from '../../support/scripted-fetch';
 
@@ -34,22 +36,21 @@ const error = (status: number, fields: object, headers: Record<string, string> =
 const good = () =>
   json({ created: 1, data: [{ b64_json: base64 }] }, { headers: { 'x-request-id': 'req_abc' } });
 
+const CONFIG = { apiKey: API_KEY, baseUrl: BASE_URL };
+
+const openNothing: ProviderDeps['openImage'] = async (url) => {
+  throw new Error(`nobody is to open ${url}`);
+};
+const providerOn = (fetcher: typeof fetch, openImage = openNothing) =>
+  createOpenAiProvider(CONFIG, { fetch: fetcher, openImage });
+
 async function generate(
   script: Script,
   job: Partial<ProviderJob> = {},
-  extra: {
-    context?: Partial<CallContext>;
-    fetchImage?: (url: string) => Promise<Uint8Array>;
-  } = {},
+  extra: { context?: Partial<CallContext>; openImage?: ProviderDeps['openImage'] } = {},
 ) {
   const scripted = scriptedFetch({ [GENERATIONS]: script, [EDITS]: script });
-  const { fetchImage } = extra;
-  const provider = createOpenAiProvider({
-    apiKey: API_KEY,
-    baseUrl: BASE_URL,
-    fetch: scripted.fetch,
-    ...(fetchImage ? { fetchImage } : {}),
-  });
+  const provider = providerOn(scripted.fetch, extra.openImage);
   const answer = await provider.generate(jobWith(job), contextWith(extra.context));
   expect(scripted.unlisted).toEqual([]);
   expect(scripted.calls.length).toBeLessThanOrEqual(1);
@@ -62,7 +63,9 @@ async function failureFrom(script: Script, job: Partial<ProviderJob> = {}) {
 }
 
 function asFailure(answer: ProviderAnswer): ProviderFailure {
-  if (answer.outcome === 'succeeded') throw new Error('expected a failure');
+  if (answer.outcome === 'succeeded' || answer.outcome === 'accepted') {
+    throw new Error('expected a failure');
+  }
   return answer;
 }
 
@@ -197,6 +200,23 @@ describe('what is sent', () => {
     ]);
   });
 
+  it('sends any size that gpt-image-2 is asked for', async () => {
+    const size = { width: 2048, height: 1152 };
+    const { call } = await generate(good, { model: 'gpt-image-2', size });
+    expect(call?.json()).toMatchObject({ model: 'gpt-image-2', size: '2048x1152' });
+  });
+
+  it.each(aspectRatios)('has an exact size in steps of 16 for gpt-image-2 at %s', (ratio) => {
+    const [width = 0, height = 0] = (openAiSizeFor('gpt-image-2', ratio) ?? '')
+      .split('x')
+      .map(Number);
+    const [across = 0, down = 0] = ratio.split(':').map(Number);
+    expect(width * down).toBe(height * across);
+    expect([width % 16, height % 16]).toEqual([0, 0]);
+    expect(width * height).toBeLessThanOrEqual(1024 * 1024);
+    expect(width * height).toBeGreaterThan(800_000);
+  });
+
   it('maps an aspect ratio to a size of the model, or to none', () => {
     expect(openAiSizeFor('gpt-image-1', '3:2')).toBe('1536x1024');
     expect(openAiSizeFor('gpt-image-1', '16:9')).toBeNull();
@@ -207,16 +227,12 @@ describe('what is sent', () => {
 
   it('asks that redirects are not followed: they would carry the key along', async () => {
     const modes: (string | undefined)[] = [];
-    const provider = createOpenAiProvider({
-      apiKey: API_KEY,
-      baseUrl: BASE_URL,
-      fetch: async (_input, init) => {
-        modes.push(init?.redirect);
-        return new Response(null, {
-          status: 307,
-          headers: { location: 'https://elsewhere.test/' },
-        });
-      },
+    const provider = providerOn(async (_input, init) => {
+      modes.push(init?.redirect);
+      return new Response(null, {
+        status: 307,
+        headers: { location: 'https://elsewhere.test/' },
+      });
     });
     const answer = asFailure(await provider.generate(jobWith(), contextWith()));
     expect(modes).toEqual(['manual']);
@@ -249,35 +265,34 @@ describe('an answer with images', () => {
     expect(asSuccess(answer).images).toEqual([{ bytes: picture, seed: null }]);
   });
 
-  it('may name a url, which is fetched by the function given for that', async () => {
+  const byUrl = () => json({ data: [{ url: 'https://cdn.test/a.png' }] });
+
+  it('may name a url, which the function given for that opens when it is wanted', async () => {
     const urls: string[] = [];
-    const { answer } = await generate(
-      () => json({ data: [{ url: 'https://cdn.test/a.png' }] }),
-      {},
-      {
-        fetchImage: async (url) => {
-          urls.push(url);
-          return picture;
-        },
-      },
-    );
-    expect(asSuccess(answer).images).toEqual([{ bytes: picture, seed: null }]);
-    expect(urls).toEqual(['https://cdn.test/a.png']);
+    const openImage: ProviderDeps['openImage'] = async (url) => {
+      urls.push(url);
+      return { body: new Blob([picture]).stream(), length: picture.byteLength };
+    };
+    const { answer } = await generate(byUrl, {}, { openImage });
+    const [image] = asSuccess(answer).images;
+    if (!image || !('open' in image)) throw new Error('expected an image to open');
+    expect(urls).toEqual([]);
+    for (let times = 0; times < 2; times += 1) {
+      const { body, length } = await image.open(new AbortController().signal);
+      expect(new Uint8Array(await new Response(body).arrayBuffer())).toEqual(picture);
+      expect(length).toBe(picture.byteLength);
+    }
+    expect(urls).toEqual(['https://cdn.test/a.png', 'https://cdn.test/a.png']);
   });
 
-  it('is invalid output when its url cannot be fetched', async () => {
-    const script = () => json({ data: [{ url: 'https://cdn.test/a.png' }] });
-    const fetchImage = async () => {
+  it('whose url has no image says so to whoever opens it', async () => {
+    const openImage = async () => {
       throw new Error('404');
     };
-    const { answer } = await generate(script, {}, { fetchImage });
-    for (const failure of [asFailure(answer), await failureFrom(script)]) {
-      expect(failure).toMatchObject({
-        outcome: 'failed',
-        error: { code: 'invalid_output' },
-        possiblyBilled: true,
-      });
-    }
+    const { answer } = await generate(byUrl, {}, { openImage });
+    const [image] = asSuccess(answer).images;
+    if (!image || !('open' in image)) throw new Error('expected an image to open');
+    await expect(image.open(new AbortController().signal)).rejects.toThrow('404');
   });
 });
 
@@ -470,12 +485,8 @@ describe('every other status has one outcome', () => {
 
 describe('a connection that fails', () => {
   it('before the request was handed over whole was not sent', async () => {
-    const provider = createOpenAiProvider({
-      apiKey: API_KEY,
-      baseUrl: BASE_URL,
-      fetch: async () => {
-        throw new Error('Network connection lost.');
-      },
+    const provider = providerOn(async () => {
+      throw new Error('Network connection lost.');
     });
     const answer = await provider.generate(jobWith(), contextWith());
     expect(answer).toMatchObject({
