@@ -3,7 +3,7 @@
  * admission, because the request's row holds 2 MB at most, and is an image id from then on.
  */
 import { inspectImage } from '../images/inspect';
-import { objectKeyOf, placeOf, placeOfUpload, uploadIdOf, uploadKeyOf } from '../images/keys';
+import type { ImageService } from '../images/service';
 import { MAX_IMAGE_BYTES } from '../images/types';
 import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
@@ -22,20 +22,25 @@ export type LoadedInput =
 export interface InputStore {
   /** Puts data URLs away; the answer holds ids and URLs only. */
   keep(input: { userId: UserId; input: GenerationInput }): Promise<GenerationInput>;
-  load(input: { userId: UserId; reference: string; timeoutMs: number }): Promise<LoadedInput>;
+  load(input: {
+    userId: UserId;
+    reference: string;
+    timeoutMs: number;
+    signal?: AbortSignal;
+  }): Promise<LoadedInput>;
 }
 
 export interface InputStoreDeps {
-  readonly bucket: Pick<R2Bucket, 'put'>;
-  /** The bytes of an image or upload of this user; null when there is none. */
-  readonly read: (input: { userId: UserId; id: string }) => Promise<Uint8Array | null>;
-  readonly exists: (input: { userId: UserId; id: string }) => Promise<boolean>;
+  readonly images: Pick<ImageService, 'keepUpload' | 'exists' | 'readBytes'>;
   /** Refusals and failures come back as a reason. */
   readonly fetchUrl: (input: {
     url: string;
     timeoutMs: number;
     maxBytes: number;
+    signal?: AbortSignal;
   }) => Promise<FetchedImage>;
+  /** Epoch ms. */
+  readonly now: () => number;
 }
 
 export function createInputStore(deps: InputStoreDeps): InputStore {
@@ -43,28 +48,17 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
     const fault = (message: string) => invalidGeneration([{ path, message }]);
     if (/^https?:/i.test(reference)) return reference;
     if (reference.startsWith('img_')) {
-      if (!(await deps.exists({ userId, id: reference }))) throw fault('there is no such image');
+      const isThere = await deps.images.exists({ userId, id: reference, now: deps.now() });
+      if (!isThere) throw fault('there is no such image');
       return reference;
     }
     const encoded = DATA_URL.exec(reference)?.[2];
     if (encoded === undefined)
       throw fault('must be an image id, a base64 data URL or an https URL');
-    const bytes = new Uint8Array(Buffer.from(encoded, 'base64'));
-    const inspected = inspectImage(bytes);
-    if (!inspected.ok) throw fault(inspected.reason);
-    const digest = await crypto.subtle.digest('SHA-256', bytes);
-    const sha256 = Buffer.from(digest).toString('hex');
-    await deps.bucket.put(uploadKeyOf({ userId, sha256 }), bytes, {
-      sha256: digest,
-      httpMetadata: { contentType: inspected.mediaType },
-      customMetadata: {
-        user: userId,
-        sha256,
-        width: String(inspected.width),
-        height: String(inspected.height),
-      },
-    });
-    return uploadIdOf({ userId, sha256 });
+    const image = { bytes: new Uint8Array(Buffer.from(encoded, 'base64')) };
+    const kept = await deps.images.keepUpload({ userId, image, now: deps.now() });
+    if (kept.outcome === 'invalid') throw fault(kept.reason);
+    return kept.image.id;
   };
 
   return {
@@ -79,14 +73,10 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
       return kept;
     },
 
-    async load({ userId, reference, timeoutMs }) {
+    async load({ userId, reference, ...limits }) {
       const found = reference.startsWith('img_')
         ? await readStored(deps, userId, reference)
-        : await deps.fetchUrl({
-            url: reference,
-            timeoutMs,
-            maxBytes: MAX_IMAGE_BYTES,
-          });
+        : await deps.fetchUrl({ url: reference, ...limits, maxBytes: MAX_IMAGE_BYTES });
       if (!found.ok) return found;
       const inspected = inspectImage(found.bytes);
       if (!inspected.ok) {
@@ -97,33 +87,9 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
   };
 }
 
+/** Past its time too: the request was accepted while the image was there. */
 async function readStored(deps: InputStoreDeps, userId: UserId, id: string) {
-  const bytes = await deps.read({ userId, id });
+  const bytes = await deps.images.readBytes({ userId, id });
   if (!bytes) return { ok: false as const, final: true, reason: 'The input image is gone.' };
   return { ok: true as const, bytes };
-}
-
-/** Finds an image or upload by its id, for its owner only. */
-export function createImageReader(
-  bucket: Pick<R2Bucket, 'get' | 'head'>,
-): Pick<InputStoreDeps, 'read' | 'exists'> {
-  const isOf = (object: R2Object | null, userId: UserId) => object?.customMetadata?.user === userId;
-  return {
-    async read({ userId, id }) {
-      const key = keyOf(userId, id);
-      const object = key === null ? null : await bucket.get(key);
-      return object && isOf(object, userId) ? object.bytes() : null;
-    },
-    async exists({ userId, id }) {
-      const key = keyOf(userId, id);
-      return key !== null && isOf(await bucket.head(key), userId);
-    },
-  };
-}
-
-function keyOf(userId: UserId, id: string): string | null {
-  const upload = placeOfUpload(id);
-  if (upload) return upload.userId === userId ? uploadKeyOf(upload) : null;
-  const place = placeOf(id);
-  return place && objectKeyOf(place);
 }

@@ -2,8 +2,8 @@
  * The answer that carries an image's bytes. They were made by a third party from a stranger's prompt:
  * no browser may take them for anything but the image they are.
  */
-import type { OpenedImage } from './service';
-import type { ImageFacts } from './store';
+import type { ImageFacts } from './objects';
+import type { OpenedImage } from './reader';
 import type { MediaType } from './types';
 
 /** What the owner's own cache may keep of a deleted image. */

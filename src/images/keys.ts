@@ -1,37 +1,42 @@
 /** Image ids and R2 object keys are two spellings of the same place. */
 import { ID_BODY_PATTERN, type RequestId, type UserId } from '../platform/ids';
-import { IMAGE_ID_PATTERN, type ImageId, type ImagePlace } from './types';
+import { IMAGE_ID_PATTERN, type ImageId, type ImagePlace, type UploadPlace } from './types';
 
-export function imageIdOf(place: ImagePlace): ImageId {
-  return `img_${place.requestId.slice('req_'.length)}_${place.attempt}_${place.index}`;
-}
+export const IMAGES_PREFIX = 'images/';
+export const UPLOADS_PREFIX = 'uploads/';
 
-export function placeOf(id: string): ImagePlace | null {
-  const match = IMAGE_ID_PATTERN.exec(id);
-  if (!match) return null;
-  const [, body, attempt, index] = match;
-  const requestId: RequestId = `req_${body}`;
-  return { requestId, attempt: Number(attempt), index: Number(index) };
-}
-
-export function objectKeyOf(place: ImagePlace): string {
-  return `images/${place.requestId}/${place.attempt}/${place.index}`;
-}
-
-/** Input images: the same bytes of the same user are stored once. */
-export function uploadKeyOf(input: { userId: string; sha256: string }): string {
-  return `uploads/${input.userId}/${input.sha256}`;
-}
+export type Place = ImagePlace | UploadPlace;
 
 const UPLOAD_ID = new RegExp(`^img_(${ID_BODY_PATTERN})_([0-9a-f]{64})$`);
 
-/** `img_<user id body>_<sha-256>`: an input image, found by its owner and its content. */
-export function uploadIdOf(input: { userId: UserId; sha256: string }): ImageId {
-  return `img_${input.userId.slice('usr_'.length)}_${input.sha256}`;
+export function imageIdOf(place: Place): ImageId {
+  return 'requestId' in place
+    ? `img_${place.requestId.slice('req_'.length)}_${place.attempt}_${place.index}`
+    : `img_${place.userId.slice('usr_'.length)}_${place.sha256}`;
 }
 
-export function placeOfUpload(id: string): { userId: UserId; sha256: string } | null {
-  const match = UPLOAD_ID.exec(id);
-  const [, body, sha256] = match ?? [];
+export function placeOf(id: string): Place | null {
+  const made = IMAGE_ID_PATTERN.exec(id);
+  if (made) {
+    const [, body, attempt, index] = made;
+    return { requestId: `req_${body}`, attempt: Number(attempt), index: Number(index) };
+  }
+  const [, body, sha256] = UPLOAD_ID.exec(id) ?? [];
   return body === undefined || sha256 === undefined ? null : { userId: `usr_${body}`, sha256 };
 }
+
+export function objectKeyOf(place: Place): string {
+  return 'requestId' in place
+    ? `${prefixOfRequest(place.requestId)}${place.attempt}/${place.index}`
+    : `${prefixOfUploads(place.userId)}${place.sha256}`;
+}
+
+/** Bytes on their way to an image of a request; it lies where the request's objects are deleted. */
+export const partKeyOf = (place: ImagePlace) => `${objectKeyOf(place)}.part`;
+
+/** The same for an upload, whose place is known only at its end. */
+export const uploadPartKeyOf = (userId: UserId, unique: string) =>
+  `${prefixOfUploads(userId)}${unique}.part`;
+
+export const prefixOfRequest = (requestId: RequestId) => `${IMAGES_PREFIX}${requestId}/`;
+const prefixOfUploads = (userId: UserId) => `${UPLOADS_PREFIX}${userId}/`;

@@ -2,14 +2,16 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
+import { contentLength } from '../platform/bounds';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { apiKeySecurity, problemResponses } from '../platform/openapi';
 import { contentResponse } from './content';
-import { imageNotFound, linkExpired } from './errors';
+import { imageNotFound, imageTooLarge, linkExpired, notAnImage, notAnImageType } from './errors';
 import { imageUrl, signedUrl, verifyLink } from './links';
+import type { ImageDescription } from './objects';
 import type { ImageService } from './service';
-import type { ImageFacts } from './store';
-import { imageViewSchema, mediaTypes } from './types';
+import { imageViewSchema, MAX_IMAGE_BYTES, mediaTypes, type OpenImage } from './types';
+import { MAX_UNSIZED_UPLOAD_BYTES } from './uploads';
 
 export interface ImageRouteDeps {
   readonly authenticate: Authenticate;
@@ -49,8 +51,12 @@ const contentRoute = createRoute({
 });
 
 const imageSchema = imageViewSchema
-  .extend({ request_id: z.string().describe('The request that made it') })
+  .extend({
+    request_id: z.string().nullable().describe('The request that made it; null for an upload'),
+  })
   .openapi('ImageDetails');
+
+const imageAnswer = { content: { 'application/json': { schema: imageSchema } } };
 
 const describeRoute = createRoute({
   method: 'get',
@@ -60,8 +66,35 @@ const describeRoute = createRoute({
   summary: 'What an image is, with a fresh signed link',
   request: { params },
   responses: {
-    200: { description: 'The image', content: { 'application/json': { schema: imageSchema } } },
+    200: { description: 'The image', ...imageAnswer },
     ...problemResponses(401, 403, 404, 503),
+  },
+});
+
+const uploadRoute = createRoute({
+  method: 'post',
+  path: '/v1/images',
+  tags,
+  security: apiKeySecurity,
+  summary: 'Bring an image, to be used as an input',
+  description:
+    `The body is the image itself, PNG, JPEG, WebP or GIF, of ${MAX_IMAGE_BYTES} bytes at most ` +
+    `(${MAX_UNSIZED_UPLOAD_BYTES} without a Content-Length); forms are not taken. What it is is read ` +
+    'off the bytes, not off the Content-Type. The same bytes again are the same image, kept from ' +
+    'then on for as long as a new one.',
+  request: {
+    body: {
+      required: true,
+      content: {
+        'image/*': { schema: binary },
+        'application/octet-stream': { schema: binary },
+      },
+    },
+  },
+  responses: {
+    201: { description: 'The image is new', ...imageAnswer },
+    200: { description: 'The image was there already', ...imageAnswer },
+    ...problemResponses(401, 403, 413, 415, 422, 503),
   },
 });
 
@@ -98,7 +131,28 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
     return c.json(presentImage(facts, { origin: c.get('origin'), linkSecret }), 200);
   });
 
+  app.openapi(uploadRoute, async (c) => {
+    const { userId } = await authenticate.principal(c.req.raw.headers, 'requests:write');
+    const kept = await images.keepUpload({ userId, image: bodyOf(c.req.raw), now: deps.now() });
+    if (kept.outcome === 'invalid') throw notAnImage(kept.reason);
+    c.header('Location', `/v1/images/${kept.image.id}`);
+    const view = presentImage(kept.image, { origin: c.get('origin'), linkSecret });
+    return c.json(view, kept.isNew ? 201 : 200);
+  });
+
   return app;
+}
+
+const BODY_TYPE = /^\s*(image\/[\w!#$&^.+*-]+|application\/octet-stream)\s*(;|$)/i;
+
+/** A client that sends bare bytes may leave their type out (RFC 9110, 8.3). */
+function bodyOf(request: Request): OpenImage {
+  const type = request.headers.get('content-type') ?? 'application/octet-stream';
+  const encoding = request.headers.get('content-encoding') ?? 'identity';
+  if (!BODY_TYPE.test(type) || encoding.toLowerCase() !== 'identity') throw notAnImageType();
+  const length = contentLength(request.headers);
+  if (length !== null && length > MAX_IMAGE_BYTES) throw imageTooLarge(MAX_IMAGE_BYTES);
+  return { body: request.body ?? new Blob().stream(), length };
 }
 
 /** When the link ends, in epoch ms; null when the request is no link and needs a key. */
@@ -119,7 +173,7 @@ function openLink(input: {
 }
 
 function presentImage(
-  facts: ImageFacts,
+  facts: ImageDescription,
   via: { readonly origin: string; readonly linkSecret: string },
 ): z.output<typeof imageSchema> {
   const { id: imageId, expiresAt } = facts;

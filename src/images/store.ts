@@ -1,91 +1,117 @@
 /** Images in R2, which holds the bytes and all that serving needs, and their index in D1. */
-import { z } from 'zod';
 import type { RequestId, UserId } from '../platform/ids';
-import { imageIdOf, objectKeyOf, placeOf } from './keys';
-import type { ByteRange } from './selection';
 import {
-  type ImageId,
-  type ImagePlace,
-  type MediaType,
-  mediaTypes,
-  type StoredImage,
-} from './types';
+  IMAGES_PREFIX,
+  objectKeyOf,
+  type Place,
+  placeOf,
+  prefixOfRequest,
+  UPLOADS_PREFIX,
+} from './keys';
+import { expiryOf, factsOf, type ImageFacts, type NewImage, putOptionsOf } from './objects';
+import type { ByteRange } from './selection';
+import type { ImageId, StoredImage } from './types';
 
 /** What R2 and D1 take in one call. */
 const MAX_KEYS = 1_000;
-const IMAGES_PREFIX = 'images/';
-
-/** One image as its object's metadata tells it. Times in epoch ms. */
-export interface ImageFacts {
-  readonly id: ImageId;
-  readonly requestId: RequestId;
-  readonly userId: UserId;
-  readonly mediaType: MediaType;
-  readonly width: number;
-  readonly height: number;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly seed: number | null;
-  /** As a header has it, with quotes. */
-  readonly etag: string;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-}
-
-export interface NewImage {
-  readonly place: ImagePlace;
-  readonly userId: UserId;
-  readonly bytes: Uint8Array;
-  readonly mediaType: MediaType;
-  readonly width: number;
-  readonly height: number;
-  /** Hex; R2 refuses bytes that do not match it. */
-  readonly sha256: string;
-  readonly seed: number | null;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-}
+/** How far the sweep of uploads has come; absent at the start. */
+const UPLOADS_POSITION_KEY = 'sweeps/uploads';
 
 export interface ImageStore {
-  /** The same place and bytes again change nothing. */
-  putImage(image: NewImage): Promise<void>;
+  /** The same place and bytes again change nothing but the times. The chunks are the whole image. */
+  putImage(image: NewImage, chunks: readonly Uint8Array[]): Promise<void>;
+  /** Bytes that are not an image yet. `body` has a known length. */
+  putPart(
+    part: { readonly key: string; readonly expiresAt: number },
+    body: ReadableStream,
+  ): Promise<void>;
+  /** Makes a part the image, R2 to R2. False when the part is not there. */
+  copyPart(key: string, image: NewImage): Promise<boolean>;
   /** A body that is not read must be cancelled. */
   getImage(input: {
-    place: ImagePlace;
+    place: Place;
     range: ByteRange | null;
   }): Promise<{ facts: ImageFacts; body: ReadableStream } | null>;
-  headImage(place: ImagePlace): Promise<ImageFacts | null>;
-  deleteImages(places: readonly ImagePlace[]): Promise<void>;
+  headImage(place: Place): Promise<ImageFacts | null>;
+  deleteKeys(keys: readonly string[]): Promise<void>;
   /** Objects past their time, from the eldest on; `more` when the page had nothing else. */
   getExpiredObjects(now: number): Promise<{ keys: string[]; more: boolean }>;
-  deleteKeys(keys: readonly string[]): Promise<void>;
+  /** The uploads behind a key that expired by `before`; `next` is where to go on, null at the end. */
+  getExpiredUploads(input: {
+    after: string | null;
+    before: number;
+  }): Promise<{ keys: string[]; next: string | null }>;
+  getUploadsPosition(): Promise<string | null>;
+  setUploadsPosition(key: string | null): Promise<void>;
   getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
   deleteRows(ids: readonly string[]): Promise<void>;
 }
 
 export function createImageStore({ bucket, db }: { bucket: R2Bucket; db: D1Database }): ImageStore {
+  return { ...createObjectStore(bucket), ...createSweepStore({ bucket, db }) };
+}
+
+function createObjectStore(
+  bucket: R2Bucket,
+): Pick<ImageStore, 'putImage' | 'putPart' | 'copyPart' | 'getImage' | 'headImage' | 'deleteKeys'> {
   return {
-    async putImage(image) {
-      await bucket.put(objectKeyOf(image.place), image.bytes, {
-        sha256: image.sha256,
-        httpMetadata: { contentType: image.mediaType },
-        customMetadata: metadataOf(image),
-      });
+    async putImage(image, chunks) {
+      const [first = new Uint8Array(), ...others] = chunks;
+      const body = others.length === 0 ? first : streamOf(chunks, image.bytes);
+      await bucket.put(objectKeyOf(image.place), body, putOptionsOf(image));
+    },
+
+    async putPart({ key, expiresAt }, body) {
+      await bucket.put(key, body, { customMetadata: { expires_at: String(expiresAt) } });
+    },
+
+    async copyPart(key, image) {
+      const part = await bucket.get(key);
+      if (!part) return false;
+      try {
+        await bucket.put(objectKeyOf(image.place), part.body, putOptionsOf(image));
+      } catch (error) {
+        part.body.cancel().catch(() => {});
+        throw error;
+      }
+      return true;
     },
 
     async getImage({ place, range }) {
       const object = await bucket.get(objectKeyOf(place), range ? { range } : {});
-      return object ? { facts: fromObject(place, object), body: object.body } : null;
+      return object ? { facts: factsOf(place, object), body: object.body } : null;
     },
 
     async headImage(place) {
       const object = await bucket.head(objectKeyOf(place));
-      return object ? fromObject(place, object) : null;
+      return object ? factsOf(place, object) : null;
     },
 
-    deleteImages: (places) => deleteObjects(bucket, places.map(objectKeyOf)),
     deleteKeys: (keys) => deleteObjects(bucket, keys),
+  };
+}
 
+/** R2 takes streams of a known length only; joining the chunks would hold the image twice. */
+function streamOf(chunks: readonly Uint8Array[], bytes: number): ReadableStream {
+  const { readable, writable } = new FixedLengthStream(bytes);
+  const writer = writable.getWriter();
+  const write = async () => {
+    for (const chunk of chunks) await writer.write(chunk);
+    await writer.close();
+  };
+  // A put that fails says so itself.
+  write().catch(() => {});
+  return readable;
+}
+
+function createSweepStore({
+  bucket,
+  db,
+}: {
+  bucket: R2Bucket;
+  db: D1Database;
+}): Omit<ImageStore, keyof ReturnType<typeof createObjectStore>> {
+  return {
     async getExpiredObjects(now) {
       // Request ids sort by time and so do the keys: what is past its time comes first.
       const { objects, truncated } = await bucket.list({
@@ -93,9 +119,29 @@ export function createImageStore({ bucket, db }: { bucket: R2Bucket; db: D1Datab
         include: ['customMetadata'],
         limit: MAX_KEYS,
       });
-      const expired = objects.filter((object) => Number(object.customMetadata?.expires_at) <= now);
-      const keys = expired.map((object) => object.key);
+      const keys = objects.filter((object) => expiryOf(object) <= now).map(({ key }) => key);
       return { keys, more: truncated && keys.length === objects.length };
+    },
+
+    async getExpiredUploads({ after, before }) {
+      const { objects, truncated } = await bucket.list({
+        prefix: UPLOADS_PREFIX,
+        include: ['customMetadata'],
+        limit: MAX_KEYS,
+        ...(after === null ? {} : { startAfter: after }),
+      });
+      const keys = objects.filter((object) => expiryOf(object) <= before).map(({ key }) => key);
+      return { keys, next: truncated ? (objects.at(-1)?.key ?? null) : null };
+    },
+
+    async getUploadsPosition() {
+      const position = await bucket.get(UPLOADS_POSITION_KEY);
+      return position ? position.text() : null;
+    },
+
+    async setUploadsPosition(key) {
+      if (key === null) await bucket.delete(UPLOADS_POSITION_KEY);
+      else await bucket.put(UPLOADS_POSITION_KEY, key);
     },
 
     async getExpiredRows({ now, limit }) {
@@ -137,7 +183,7 @@ export async function listObjectKeys(
   const keys: string[] = [];
   let cursor: string | undefined;
   do {
-    const page = await bucket.list({ prefix: `${IMAGES_PREFIX}${requestId}/`, cursor });
+    const page = await bucket.list({ prefix: prefixOfRequest(requestId), cursor });
     keys.push(...page.objects.map((object) => object.key));
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
@@ -186,52 +232,4 @@ function keyOfStored(id: ImageId): string {
   const place = placeOf(id);
   if (!place) throw new Error(`${id} is no place in R2`);
   return objectKeyOf(place);
-}
-
-const count = z
-  .string()
-  .regex(/^\d{1,16}$/)
-  .transform(Number);
-const metadataSchema = z.object({
-  user: z
-    .string()
-    .startsWith('usr_')
-    .transform((id) => id as UserId),
-  sha256: z.string(),
-  width: count,
-  height: count,
-  seed: count.optional(),
-  created_at: count,
-  expires_at: count,
-});
-
-function metadataOf(image: NewImage): Record<string, string> {
-  return {
-    user: image.userId,
-    sha256: image.sha256,
-    width: String(image.width),
-    height: String(image.height),
-    ...(image.seed === null ? {} : { seed: String(image.seed) }),
-    created_at: String(image.createdAt),
-    expires_at: String(image.expiresAt),
-  };
-}
-
-/** @throws ZodError for an object that `putImage` did not write. */
-function fromObject(place: ImagePlace, object: R2Object): ImageFacts {
-  const metadata = metadataSchema.parse(object.customMetadata);
-  return {
-    id: imageIdOf(place),
-    requestId: place.requestId,
-    userId: metadata.user,
-    mediaType: z.enum(mediaTypes).parse(object.httpMetadata?.contentType),
-    width: metadata.width,
-    height: metadata.height,
-    bytes: object.size,
-    sha256: metadata.sha256,
-    seed: metadata.seed ?? null,
-    etag: object.httpEtag,
-    createdAt: metadata.created_at,
-    expiresAt: metadata.expires_at,
-  };
 }

@@ -4,6 +4,8 @@ import type { ImageStore } from './store';
 const BATCH = 100;
 /** Bounds one run; what is left over waits for the next. */
 const MAX_BATCHES = 10;
+/** A request that was accepted with an upload may need it until its deadline, 24 h at the longest. */
+const UPLOAD_GRACE_MS = 25 * 3_600_000;
 
 /** Objects go before their rows, so that a run that dies in between leaves what the next one finds. */
 export async function sweepRows(store: ImageStore, now: number): Promise<number> {
@@ -28,5 +30,26 @@ export async function sweepObjects(store: ImageStore, now: number): Promise<numb
     swept += keys.length;
     if (!more) break;
   }
+  return swept;
+}
+
+/**
+ * Uploads sort by user, not by time, so a run goes on where the last one stopped, and round again.
+ * One that is renewed in the moment between the look and the deletion is lost: its id answers 404,
+ * and the client uploads it again.
+ */
+export async function sweepUploads(store: ImageStore, now: number): Promise<number> {
+  const before = now - UPLOAD_GRACE_MS;
+  const start = await store.getUploadsPosition();
+  let after = start;
+  let swept = 0;
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    const { keys, next } = await store.getExpiredUploads({ after, before });
+    await store.deleteKeys(keys);
+    swept += keys.length;
+    after = next;
+    if (after === null) break;
+  }
+  if (after !== start) await store.setUploadsPosition(after);
   return swept;
 }

@@ -1,7 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import { ID_BODY_PATTERN, type RequestId } from '../platform/ids';
+import { ID_BODY_PATTERN, type RequestId, type UserId } from '../platform/ids';
 
-/** `img_<request id body>_<attempt>_<index>`: the R2 key can be read off it. */
+/**
+ * `img_<request id body>_<attempt>_<index>` for what a request made, `img_<user id body>_<sha-256>`
+ * for an upload: the R2 key can be read off it.
+ */
 export type ImageId = `img_${string}`;
 
 /** Where an image lies: request, attempt (from 1) and index within the attempt (from 0). */
@@ -11,12 +14,45 @@ export interface ImagePlace {
   readonly index: number;
 }
 
+/** Where an upload lies: the same bytes of the same user are stored once. */
+export interface UploadPlace {
+  readonly userId: UserId;
+  /** Hex. */
+  readonly sha256: string;
+}
+
 export const mediaTypes = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'] as const;
 export type MediaType = (typeof mediaTypes)[number];
 
 export const IMAGE_ID_PATTERN = new RegExp(`^img_(${ID_BODY_PATTERN})_([1-9]\\d?)_(\\d)$`);
 
 export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
+
+/** An image on its way here. */
+export interface OpenImage {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Bytes to come; null when the sender does not say. */
+  readonly length: number | null;
+}
+
+/** An image to be stored, not yet looked at: held in memory, or to be opened when it is stored. */
+export type ImageSource = {
+  readonly seed: number | null;
+} & (
+  | { readonly bytes: Uint8Array }
+  /** May be called again. @throws Error whose message says why there is no image to be had. */
+  | { readonly open: (signal: AbortSignal) => Promise<OpenImage> }
+);
+
+/** What an image is, as its bytes tell. */
+export interface Measures {
+  readonly mediaType: MediaType;
+  readonly width: number;
+  readonly height: number;
+  readonly bytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
 
 /** One image as the request's output keeps it. `id` leads to the R2 object without a look-up. */
 export interface StoredImage {

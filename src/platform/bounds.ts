@@ -1,25 +1,31 @@
 /** The two bounds on an exchange with a server that nobody vouches for: time and bytes. */
 
 export interface Deadline {
-  /** Aborts when time is up. */
+  /** Aborts when time is up, or with the signal given. */
   readonly signal: AbortSignal;
-  /** Rejects when time is up, also where the promise itself does not heed the signal. */
+  /** Rejects when the signal aborts, also where the promise itself does not heed it. */
   race<T>(promise: Promise<T>): Promise<T>;
   clear(): void;
 }
 
-export function createDeadline(timeoutMs: number): Deadline {
+export function createDeadline(timeoutMs: number, signal?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, timeoutMs);
   const passed = new Promise<never>((_, reject) => {
     controller.signal.addEventListener('abort', () => reject(controller.signal.reason));
   });
   // Time may be up while nobody races it.
   passed.catch(() => {});
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
   return {
     signal: controller.signal,
     race: (promise) => Promise.race([promise, passed]),
-    clear: () => clearTimeout(timer),
+    clear: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    },
   };
 }
 
@@ -50,6 +56,61 @@ export async function readBounded(
     if (!complete) reader.cancel().catch(() => {});
   }
   return { body: concat(chunks, Math.min(size, maxBytes)), truncated: size > maxBytes };
+}
+
+/**
+ * The stream, read only as far as it is asked for. It ends with an error once it has more than
+ * `maxBytes`, which are handed out first, or when the deadline passes; the deadline is cleared with
+ * its end.
+ */
+export function boundedStream(
+  stream: ReadableStream<Uint8Array> | null,
+  input: {
+    readonly maxBytes: number;
+    readonly deadline: Deadline;
+    /** The error that the stream ends with. */
+    readonly errorFor: (fault: 'too_large' | 'broken') => Error;
+  },
+): ReadableStream<Uint8Array> {
+  const { deadline, errorFor } = input;
+  const reader = (stream ?? new Blob().stream()).getReader();
+  let left = input.maxBytes;
+  let isOver = false;
+  const stop = () => {
+    deadline.clear();
+    reader.cancel().catch(() => {});
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const fail = (fault: 'too_large' | 'broken') => {
+          stop();
+          controller.error(errorFor(fault));
+        };
+        if (isOver) return fail('too_large');
+        const next = await deadline.race(reader.read()).catch(() => null);
+        if (next === null) return fail('broken');
+        if (next.done) {
+          deadline.clear();
+          return controller.close();
+        }
+        const part = next.value.subarray(0, left);
+        isOver = part.byteLength < next.value.byteLength;
+        left -= part.byteLength;
+        if (isOver && part.byteLength === 0) return fail('too_large');
+        controller.enqueue(part);
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Null where it is not told, or told of other bytes than those that come out. */
+export function contentLength(headers: Headers): number | null {
+  const length = headers.get('content-length') ?? '';
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  return /^\d{1,15}$/.test(length) && encoding.toLowerCase() === 'identity' ? Number(length) : null;
 }
 
 function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {

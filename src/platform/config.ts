@@ -1,6 +1,6 @@
 /**
- * Settings: everything the operator may say, parsed once per isolate. A fault stops the start and
- * names every setting that is wrong.
+ * Settings of Foreman itself, parsed once per isolate; those of providers and models are read by
+ * `generation/settings.ts`. A fault stops the start and names every setting that is wrong.
  */
 import { z } from 'zod';
 
@@ -34,23 +34,17 @@ const settingsSchema = z
     LINK_SIGNING_SECRET: secret('LINK_SIGNING_SECRET'),
     PUBLIC_URL: optional(httpUrl),
     ALLOW_LOCAL_URLS: flag,
-    CHAOS_MODELS: flag,
     DETACH_CALLS: flag,
     // An attempt that starts in the 8th minute of an invocation must end well before its 15th.
     PROVIDER_TIMEOUT_MS: wholeNumber(100, 240_000),
     REQUEST_HOT_HOURS: wholeNumber(0, 720),
     IMAGE_RETENTION_DAYS: wholeNumber(1, 3650),
-    OPENAI_API_KEY: optional(z.string()),
-    OPENAI_BASE_URL: optional(httpUrl),
   })
   .superRefine((settings, context) => {
     const fault = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message });
     if (settings.ENVIRONMENT === 'production') {
       if (settings.ALLOW_LOCAL_URLS) fault('ALLOW_LOCAL_URLS', 'is for local use only');
-      if (settings.OPENAI_BASE_URL?.startsWith('http:')) {
-        fault('OPENAI_BASE_URL', 'must be https: the key and the prompts go there');
-      }
       if (settings.DETACH_CALLS) {
         fault(
           'DETACH_CALLS',
@@ -72,28 +66,35 @@ const settingsSchema = z
     /** Origin of every link handed out; without it, the origin a request was sent to. */
     publicOrigin: raw.PUBLIC_URL ? new URL(raw.PUBLIC_URL).origin : null,
     allowLocalUrls: raw.ALLOW_LOCAL_URLS,
-    chaosModels: raw.CHAOS_MODELS,
     detachCalls: raw.DETACH_CALLS,
     providerTimeoutMs: raw.PROVIDER_TIMEOUT_MS,
     requestHotMs: raw.REQUEST_HOT_HOURS * 3_600_000,
     imageRetentionMs: raw.IMAGE_RETENTION_DAYS * 86_400_000,
-    openai: raw.OPENAI_API_KEY
-      ? {
-          apiKey: raw.OPENAI_API_KEY,
-          baseUrl: (raw.OPENAI_BASE_URL ?? 'https://api.openai.com/v1').replace(/\/+$/, ''),
-        }
-      : null,
   }));
 
 export type Settings = z.output<typeof settingsSchema>;
 
-/** @throws Error whose message has one line per faulty setting; values are never quoted. */
+/** One line per faulty setting; values are never quoted. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(`Foreman's settings are wrong:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+    this.lines = lines;
+  }
+}
+
+/** @throws SettingsError */
 export function parseSettings(env: object): Settings {
   const parsed = settingsSchema.safeParse(env);
   if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map((issue) => {
-    const name = issue.path.join('.');
-    return `  ${issue.message.startsWith(name) ? '' : `${name} `}${issue.message}`;
+  throw new SettingsError(faultLines(parsed.error));
+}
+
+export function faultLines(error: z.ZodError): string[] {
+  return error.issues.map(({ path, message }) => {
+    const name = path.join('.');
+    return message.startsWith(name) ? message : `${name} ${message}`;
   });
-  throw new Error(`Foreman's settings are wrong:\n${lines.join('\n')}`);
 }

@@ -1,8 +1,8 @@
 /**
- * The one way to a URL chosen by someone else: webhook receivers and image inputs. It decides which
- * URLs may be called, never follows a redirect, and bounds the whole exchange in time and bytes.
+ * The one way to a URL chosen by someone else: webhook receivers, image inputs and results. It decides
+ * which URLs may be called, never follows a redirect, and bounds the whole exchange in time and bytes.
  */
-import { createDeadline, readBounded } from './bounds';
+import { boundedStream, contentLength, createDeadline, readBounded } from './bounds';
 import { isLocalHost, untrustedHostFault } from './untrusted-address';
 
 const MAX_URL_CHARS = 2_048;
@@ -75,6 +75,8 @@ export interface UntrustedRequest {
   readonly maxBytes: number;
   /** A body that is larger is cut (and the answer says so) or makes the call fail. */
   readonly onOverflow: 'truncate' | 'refuse';
+  /** Ends the exchange before its time. */
+  readonly signal?: AbortSignal;
 }
 
 export type UntrustedResponse =
@@ -96,7 +98,7 @@ export type UntrustedResponse =
        * fault of the network, as workerd reports a refused port and a reset after sending alike.
        */
       readonly phase: 'connect' | 'sent';
-      readonly kind: 'timeout' | 'network' | 'too_large';
+      readonly kind: 'timeout' | 'network' | 'too_large' | 'canceled';
       /** A sentence for the API's caller; quotes nothing of the answer or the error. */
       readonly message: string;
       readonly durationMs: number;
@@ -105,10 +107,13 @@ export type UntrustedResponse =
 /** Network faults are outcomes, never exceptions. */
 export type FetchUntrusted = (url: string, init: UntrustedRequest) => Promise<UntrustedResponse>;
 
+export interface UntrustedDeps extends UntrustedUrlPolicy {
+  /** Bound: `(input, init) => fetch(input, init)`, as a detached `fetch` is an illegal call. */
+  readonly fetch: typeof fetch;
+}
+
 export function createFetchUntrusted(
-  deps: UntrustedUrlPolicy & {
-    /** Bound: `(input, init) => fetch(input, init)`, as a detached `fetch` is an illegal call. */
-    readonly fetch: typeof fetch;
+  deps: UntrustedDeps & {
     /** Epoch ms. */
     readonly now?: () => number;
   },
@@ -130,7 +135,8 @@ type Ended<T extends UntrustedResponse = UntrustedResponse> = T extends { durati
 async function exchange(fetcher: typeof fetch, url: URL, init: UntrustedRequest): Promise<Ended> {
   const headers = headersOf(init);
   if (headers === null) return failed('connect', 'network', 'The headers cannot be sent.');
-  const deadline = createDeadline(init.timeoutMs);
+  if (init.signal?.aborted) return failed('connect', 'canceled', CANCELED);
+  const deadline = createDeadline(init.timeoutMs, init.signal);
   try {
     const response = await deadline.race(
       fetcher(url.href, {
@@ -143,17 +149,97 @@ async function exchange(fetcher: typeof fetch, url: URL, init: UntrustedRequest)
     );
     const { body, truncated } = await readBounded(response.body, init.maxBytes, deadline);
     if (truncated && init.onOverflow === 'refuse') {
-      return failed('sent', 'too_large', `The answer is larger than ${init.maxBytes} bytes.`);
+      return failed('sent', 'too_large', tooLarge(init.maxBytes));
     }
     const { status, headers: answered } = response;
     return { outcome: 'answered', status, headers: answered, body, truncated };
   } catch {
-    if (!deadline.signal.aborted) return failed('sent', 'network', 'The connection failed.');
-    return failed('sent', 'timeout', `There was no whole answer within ${init.timeoutMs} ms.`);
+    return failureOf(deadline.signal, init);
   } finally {
     deadline.clear();
   }
 }
+
+const CANCELED = 'The call was given up.';
+const tooLarge = (maxBytes: number) => `The answer is larger than ${maxBytes} bytes.`;
+
+/** What ended an exchange that was on its way. */
+function failureOf(
+  ended: AbortSignal,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+): Failed {
+  if (!ended.aborted) return failed('sent', 'network', 'The connection failed.');
+  if (signal?.aborted) return failed('sent', 'canceled', CANCELED);
+  return failed('sent', 'timeout', `There was no whole answer within ${timeoutMs} ms.`);
+}
+
+export interface UntrustedOpenRequest {
+  readonly headersTimeoutMs: number;
+  /** For the whole exchange, the last byte of the body included. */
+  readonly timeoutMs: number;
+  /** Of the body after content decoding; with more it ends in an error. */
+  readonly maxBytes: number;
+  /** Ends the exchange before its time. */
+  readonly signal: AbortSignal;
+}
+
+export type UntrustedOpening =
+  | {
+      readonly outcome: 'opened';
+      /** Any status; a redirect is an answer like others. */
+      readonly status: number;
+      readonly headers: Headers;
+      /** To be read or cancelled. Its error's message is a sentence for the API's caller. */
+      readonly body: ReadableStream<Uint8Array>;
+      /** Bytes to come, as the sender says; null when it does not. */
+      readonly length: number | null;
+    }
+  | Extract<UntrustedResponse, { outcome: 'refused' }>
+  | Failed;
+
+/** A GET whose body is left to the caller to read. Network faults are outcomes, never exceptions. */
+export type OpenUntrusted = (url: string, init: UntrustedOpenRequest) => Promise<UntrustedOpening>;
+
+export function createOpenUntrusted(deps: UntrustedDeps): OpenUntrusted {
+  return async (url, init) => {
+    const checked = checkUntrustedUrl(url, deps);
+    if (!checked.ok) return { outcome: 'refused', reason: checked.reason };
+    if (init.signal.aborted) return failed('connect', 'canceled', CANCELED);
+    const whole = createDeadline(init.timeoutMs, init.signal);
+    const untilHeaders = createDeadline(init.headersTimeoutMs, whole.signal);
+    try {
+      const { status, headers, body } = await untilHeaders.race(
+        deps.fetch(checked.url.href, {
+          redirect: 'manual',
+          signal: AbortSignal.any([untilHeaders.signal, whole.signal]),
+        }),
+      );
+      return {
+        outcome: 'opened',
+        status,
+        headers,
+        body: boundedStream(body, {
+          maxBytes: init.maxBytes,
+          deadline: whole,
+          errorFor: (fault) => new Error(bodyFault(fault, whole.signal, init)),
+        }),
+        length: contentLength(headers),
+      };
+    } catch {
+      whole.clear();
+      const timeoutMs = whole.signal.aborted ? init.timeoutMs : init.headersTimeoutMs;
+      return failureOf(untilHeaders.signal, { ...init, timeoutMs });
+    } finally {
+      untilHeaders.clear();
+    }
+  };
+}
+
+const bodyFault = (
+  fault: 'too_large' | 'broken',
+  ended: AbortSignal,
+  init: UntrustedOpenRequest,
+): string => (fault === 'too_large' ? tooLarge(init.maxBytes) : failureOf(ended, init).message);
 
 /** Null when a name or value is not one that HTTP can carry. */
 function headersOf({ headers }: UntrustedRequest): Headers | null {

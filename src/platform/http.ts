@@ -38,7 +38,16 @@ export function problemResponse(
   if (details.retryAfterMs !== undefined) {
     headers.set('retry-after', String(Math.max(1, Math.ceil(details.retryAfterMs / 1000))));
   }
-  const body = {
+  const body = JSON.stringify(problemBody(problem, details));
+  return new Response(body, { status: problem.status, headers });
+}
+
+/** The problem document itself (RFC 9457), also as part of another answer. */
+export function problemBody(
+  problem: Problem & { readonly correlationId: string },
+  details: ErrorDetails = {},
+): Record<string, unknown> {
+  return {
     type: 'about:blank',
     title: problem.title,
     status: problem.status,
@@ -48,7 +57,6 @@ export function problemResponse(
     ...(details.errors ? { errors: details.errors } : {}),
     ...details.extensions,
   };
-  return new Response(JSON.stringify(body), { status: problem.status, headers });
 }
 
 /**
@@ -171,9 +179,13 @@ export function validationHook(result: {
   readonly error?: { readonly issues: Parameters<typeof fieldErrors>[0] };
 }): void {
   if (result.success || !result.error) return;
-  const errors = fieldErrors(result.error.issues);
+  throw invalidFields(result.error.issues);
+}
+
+export function invalidFields(issues: Parameters<typeof fieldErrors>[0]): AppError {
+  const errors = fieldErrors(issues);
   const names = errors.map((error) => error.path || 'body').slice(0, 5);
-  throw new AppError('invalid_request', `Not valid: ${names.join(', ')}.`, { errors });
+  return new AppError('invalid_request', `Not valid: ${names.join(', ')}.`, { errors });
 }
 
 /** `Prefer: wait=n` in milliseconds; null when it is absent or malformed (RFC 7240 says ignore). */

@@ -10,6 +10,8 @@ export interface LogFields {
   readonly request_id?: string;
   readonly delivery_id?: string;
   readonly image_id?: string;
+  readonly letter_id?: string;
+  readonly style_id?: string;
   readonly attempt?: number;
   readonly provider?: string;
   readonly model?: string;

@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 
 /** RFC 9457. `code` is the stable part: clients branch on it, not on the text. */
-const problemSchema = z
+export const problemSchema = z
   .object({
     type: z.string().openapi({ example: 'about:blank' }),
     title: z.string(),

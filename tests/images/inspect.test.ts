@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inspectImage } from '../../src/images/inspect';
+import { createInspector, inspectImage } from '../../src/images/inspect';
 import { MAX_IMAGE_BYTES } from '../../src/images/types';
 
 const decode = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
@@ -98,10 +99,17 @@ describe('inspectImage', () => {
     expect(reasonFor(sized(0))).toMatch(/^it is 0×2 pixels/);
   });
 
-  it('refuses a JPEG made of countless segments without taking seconds over it', () => {
-    const segment = new Uint8Array([0xff, 0xe0, 0x00, 0x02]);
-    const many = new Uint8Array(40_000 * 4).map((_, index) => segment[index % 4] ?? 0);
-    expect(reasonFor(join(jpeg.slice(0, 2), many, jpeg.slice(2)))).toMatch(/too many segments/);
+  it('refuses an image made of countless parts without taking seconds over it', () => {
+    const extension = new Uint8Array([0x21, 0x01, 0x00]);
+    const many = new Uint8Array(200_000 * 3).map((_, index) => extension[index % 3] ?? 0);
+    expect(reasonFor(join(gif.slice(0, 19), many, gif.slice(19)))).toMatch(/too many parts/);
+  });
+
+  it('takes markers behind fill bytes, in a scan and between segments', () => {
+    const eoi = jpeg.length - 2;
+    const fill = new Uint8Array(100).fill(0xff);
+    expect(inspectImage(join(jpeg.slice(0, 2), fill, jpeg.slice(2))).ok).toBe(true);
+    expect(inspectImage(join(jpeg.slice(0, eoi), fill, jpeg.slice(eoi))).ok).toBe(true);
   });
 
   const strangers: [name: string, bytes: Uint8Array, reason: RegExp][] = [
@@ -118,9 +126,122 @@ describe('inspectImage', () => {
     expect(reasonFor(bytes)).toMatch(reason);
   });
 
-  it('refuses more than 20 MB before looking at them', () => {
-    const large = new Uint8Array(MAX_IMAGE_BYTES + 1);
+  it('takes 20 MB and not a byte more', () => {
+    const large = new Uint8Array(MAX_IMAGE_BYTES);
     large.set(png);
-    expect(reasonFor(large)).toMatch(/^it has 20971521 bytes/);
+    expect(inspectImage(large).ok).toBe(true);
+    expect(reasonFor(new Uint8Array(MAX_IMAGE_BYTES + 1))).toBe('it has more than 20971520 bytes');
+  });
+});
+
+/** Cuts at random places, an empty piece among them now and then. */
+const pieces = (bytes: Uint8Array) =>
+  fc
+    .array(fc.nat(bytes.length), { maxLength: 12 })
+    .map((cuts) => [0, ...cuts.toSorted((a, b) => a - b), bytes.length])
+    .map((cuts) => cuts.slice(1).map((end, index) => bytes.slice(cuts[index], end)));
+
+const inspectPieces = (chunks: readonly Uint8Array[]) => {
+  const inspector = createInspector();
+  for (const chunk of chunks) {
+    const refused = inspector.push(chunk);
+    if (refused) return refused;
+  }
+  return inspector.end();
+};
+
+describe('an image that comes in pieces', () => {
+  it.each(samples)('is judged like the whole, however a %s is cut', (_name, bytes) => {
+    fc.assert(
+      fc.property(pieces(bytes), (chunks) => {
+        expect(inspectPieces(chunks)).toEqual(inspectImage(bytes));
+      }),
+    );
+  });
+
+  it.each(samples)('is refused when a %s is cut short, at every byte', (_name, bytes) => {
+    for (const end of bytes.keys()) {
+      const short = bytes.slice(0, end);
+      expect(inspectPieces([...short].map((byte) => new Uint8Array([byte]))).ok).toBe(false);
+    }
+  });
+
+  it.each(samples)('is judged like the whole when a %s is damaged', (_name, bytes) => {
+    const damage = fc.record({ at: fc.nat(bytes.length - 1), value: fc.nat(255) });
+    const damaged = damage.chain(({ at, value }) => pieces(bytes.with(at, value)));
+    fc.assert(
+      fc.property(damaged, (chunks) => {
+        expect(inspectPieces(chunks)).toEqual(inspectImage(join(...chunks)));
+      }),
+    );
+  });
+
+  it('is refused at once for what no later byte can mend', () => {
+    const inspector = createInspector();
+    expect(inspector.push(encode(`<!doctype html>${' '.repeat(600)}`))).toMatchObject({
+      ok: false,
+    });
+    expect(inspector.push(png)).toMatchObject({ reason: expect.stringContaining('HTML page') });
+    expect(inspector.end()).toMatchObject({ ok: false });
+  });
+});
+
+describe('dimensions', () => {
+  const view = (bytes: Uint8Array) => new DataView(bytes.buffer);
+  const side = fc.integer({ min: 1, max: 16_383 });
+  const encoders: [name: string, resize: (width: number, height: number) => Uint8Array][] = [
+    [
+      'JPEG',
+      (width, height) => {
+        const bytes = jpeg.slice();
+        const frame = Buffer.from(bytes).indexOf(Buffer.from([0xff, 0xc0]));
+        view(bytes).setUint16(frame + 5, height);
+        view(bytes).setUint16(frame + 7, width);
+        return bytes;
+      },
+    ],
+    [
+      'lossy WebP',
+      (width, height) => {
+        const bytes = webpLossy.slice();
+        view(bytes).setUint16(26, width, true);
+        view(bytes).setUint16(28, height, true);
+        return bytes;
+      },
+    ],
+    [
+      'lossless WebP',
+      (width, height) => {
+        const bytes = webpLossless.slice();
+        const rest = view(bytes).getUint32(21, true) & 0xf0000000;
+        view(bytes).setUint32(21, (rest | ((height - 1) << 14) | (width - 1)) >>> 0, true);
+        return bytes;
+      },
+    ],
+    [
+      'WebP with alpha',
+      (width, height) => {
+        const bytes = webpExtended.slice();
+        bytes.set([(width - 1) & 0xff, (width - 1) >> 8, 0], 24);
+        bytes.set([(height - 1) & 0xff, (height - 1) >> 8, 0], 27);
+        return bytes;
+      },
+    ],
+    [
+      'GIF',
+      (width, height) => {
+        const bytes = gif.slice();
+        view(bytes).setUint16(6, width, true);
+        view(bytes).setUint16(8, height, true);
+        return bytes;
+      },
+    ],
+  ];
+  it.each(encoders)('of any %s are the ones it was made with', (_name, resize) => {
+    fc.assert(
+      fc.property(side, side, (width, height) => {
+        expect(inspectImage(resize(width, height))).toMatchObject({ ok: true, width, height });
+      }),
+    );
   });
 });

@@ -9,19 +9,20 @@ import { imageUrl, signedQuery, signedUrl } from '../../src/images/links';
 import { createImageRoutes } from '../../src/images/routes';
 import type { ImageService } from '../../src/images/service';
 import type { ImageId } from '../../src/images/types';
-import { AppError } from '../../src/platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from '../../src/platform/http';
 import { newId, type UserId } from '../../src/platform/ids';
-import { problemFor } from '../../src/problems';
+import { problemOf } from '../../src/problems';
 import {
   anna,
+  bodyOf,
   boris,
   bucketWith,
-  checkedImage,
   HOUR_MS,
+  heldImage,
   images,
   imagesOn,
   NOW,
+  pngOf,
   storeImage,
 } from './support';
 
@@ -54,11 +55,9 @@ function appWith(
     createImageRoutes({ authenticate, images: input.images ?? images, linkSecret, now }),
   );
   app.onError((error, c) => {
-    const known = error instanceof AppError ? problemFor(error.code) : null;
-    if (!(error instanceof AppError) || !known) throw error;
-    const correlationId = c.get('correlationId');
-    const problem = { ...known, code: error.code, detail: error.message, correlationId };
-    return problemResponse(problem, error.details);
+    const { problem, details } = problemOf(error, c.get('correlationId'));
+    if (problem.status === 500) throw error;
+    return problemResponse(problem, details);
   });
   return app;
 }
@@ -97,7 +96,7 @@ describe('content by key', () => {
       'cross-origin-resource-policy': 'cross-origin',
     });
     expect(answer.headers.get('etag')).toMatch(/^"[^"]+"$/);
-    expect(await bytesOf(answer)).toEqual(checkedImage().bytes);
+    expect(await bytesOf(answer)).toEqual(heldImage().bytes);
   });
 
   it('is cached no longer than the image lives', async () => {
@@ -126,7 +125,7 @@ describe('content by key', () => {
     const headers = { 'if-none-match': '"other"' };
     const answer = await get(contentPath(image.id), { key: annasKey, headers });
     expect(answer.status).toBe(200);
-    expect(await bytesOf(answer)).toEqual(checkedImage().bytes);
+    expect(await bytesOf(answer)).toEqual(heldImage().bytes);
   });
 
   it('says its length to HEAD, and sends nothing', async () => {
@@ -153,7 +152,7 @@ describe('ranges', () => {
     expect(answer.headers.get('content-range')).toBe(contentRange);
     expect(answer.headers.get('content-length')).toBe(String(to - from));
     expect(answer.headers.get('content-type')).toBe('image/png');
-    expect(await bytesOf(answer)).toEqual(checkedImage().bytes.subarray(from, to));
+    expect(await bytesOf(answer)).toEqual(heldImage().bytes.subarray(from, to));
   });
 
   it('one beyond the end is 416 and says how long the image is', async () => {
@@ -170,7 +169,7 @@ describe('ranges', () => {
     const headers = { range: 'bytes=0-9,20-29' };
     const answer = await get(contentPath(image.id), { key: annasKey, headers });
     expect(answer.status).toBe(200);
-    expect(await bytesOf(answer)).toEqual(checkedImage().bytes);
+    expect(await bytesOf(answer)).toEqual(heldImage().bytes);
   });
 
   it('a download goes on only with the version it began with', async () => {
@@ -265,7 +264,7 @@ describe('a signed link', () => {
     expect(answer.status).toBe(200);
     expect(answer.headers.get('cache-control')).toBe('public, max-age=60');
     expect(answer.headers.get('vary')).toBeNull();
-    expect(await bytesOf(answer)).toEqual(checkedImage().bytes);
+    expect(await bytesOf(answer)).toEqual(heldImage().bytes);
   });
 
   it('is cached no longer than it is good for', async () => {
@@ -280,7 +279,7 @@ describe('a signed link', () => {
     const link = linkTo(image.id, image.expiresAt);
     const part = await get(link, { headers: { range: 'bytes=10-19' } });
     expect(part.status).toBe(206);
-    expect(await bytesOf(part)).toEqual(checkedImage().bytes.subarray(10, 20));
+    expect(await bytesOf(part)).toEqual(heldImage().bytes.subarray(10, 20));
     const etag = part.headers.get('etag') ?? '';
     expect((await get(link, { headers: { 'if-none-match': etag } })).status).toBe(304);
   });
@@ -362,10 +361,168 @@ describe('metadata', () => {
   });
 });
 
+/** The least that is a GIF. */
+const gifOf = (width: number, height: number) => {
+  const head = Buffer.from('474946383961000000000000002c', 'hex');
+  head.writeUInt16LE(width, 6);
+  head.writeUInt16LE(height, 8);
+  return new Uint8Array(Buffer.concat([head, Buffer.alloc(9), Buffer.from('020100003b', 'hex')]));
+};
+
+describe('bringing an image', () => {
+  const writer = appWith({ scopes: ['requests:write', 'requests:read'] });
+  const png = pngOf(1_000);
+  const post = (
+    body: BodyInit | null,
+    headers: Record<string, string> = {},
+    input: { key?: string; app?: typeof app } = {},
+  ) =>
+    (input.app ?? writer).request(`${origin}/v1/images`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${input.key ?? annasKey}`, ...headers },
+      body,
+    });
+
+  it('answers 201 with what it is and where, and 200 with the same id to the same bytes', async () => {
+    const first = await post(png, { 'content-type': 'image/png' });
+    expect(first.status).toBe(201);
+    const image = await first.json<Record<string, unknown>>();
+    const digest = await crypto.subtle.digest('SHA-256', png);
+    const sha256 = Buffer.from(digest).toString('hex');
+    const id = imageIdOf({ userId: anna, sha256 });
+    expect(first.headers.get('location')).toBe(`/v1/images/${id}`);
+    expect(image).toEqual({
+      id,
+      url: imageUrl(origin, id),
+      signed_url: linkTo(id, NOW + HOUR_MS),
+      width: 64,
+      height: 48,
+      media_type: 'image/png',
+      bytes: 1_000,
+      sha256,
+      seed: null,
+      created_at: new Date(NOW).toISOString(),
+      expires_at: new Date(NOW + HOUR_MS).toISOString(),
+      request_id: null,
+    });
+    const again = await post(png, { 'content-type': 'application/octet-stream' });
+    expect(again.status).toBe(200);
+    expect(await again.json()).toEqual(image);
+  });
+
+  it('makes an image that its owner sees like any other, and nobody else', async () => {
+    const { id } = await (await post(pngOf(1_100))).json<{ id: ImageId }>();
+    const described = await get(`/v1/images/${id}`, { key: annasKey });
+    expect(await described.json()).toMatchObject({
+      id,
+      request_id: null,
+      seed: null,
+      bytes: 1_100,
+    });
+    const content = await get(contentPath(id), { key: annasKey });
+    expect(content.headers.get('content-type')).toBe('image/png');
+    expect(await bytesOf(content)).toEqual(pngOf(1_100));
+    expect((await get(`/v1/images/${id}`, { key: borisKey })).status).toBe(404);
+    expect((await get(contentPath(id), { key: borisKey })).status).toBe(404);
+    const link = await get(linkTo(id, NOW + HOUR_MS));
+    expect(await bytesOf(link)).toHaveLength(1_100);
+    const late = appWith({ now: NOW + HOUR_MS });
+    expect((await get(contentPath(id), { key: annasKey, app: late })).status).toBe(404);
+  });
+
+  it.each([
+    'image/png',
+    'image/jpeg; q=1',
+    'IMAGE/Anything',
+    'image/svg+xml',
+    'application/octet-stream;charset=x',
+  ])('takes %s, and believes the bytes', async (type) => {
+    const answer = await post(pngOf(700), { 'content-type': type });
+    expect(await answer.json()).toMatchObject({ media_type: 'image/png', bytes: 700 });
+  });
+
+  it.each([
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/json',
+    'text/html, image/png',
+    'image/',
+    'image/p ng',
+    'image',
+    'application/octet-streams',
+    '',
+  ])('refuses %j with 415, without reading', async (type) => {
+    const { body, state } = bodyOf(png);
+    const answer = await post(body, { 'content-type': type });
+    expect([answer.status, await codeOf(answer)]).toEqual([415, 'unsupported_media_type']);
+    expect(state.given).toBe(0);
+  });
+
+  it('refuses an encoded body with 415', async () => {
+    const headers = { 'content-type': 'image/png', 'content-encoding': 'gzip' };
+    expect((await post(png, headers)).status).toBe(415);
+  });
+
+  it('refuses more than 20 MB with 413: at once when it is announced, else when it has come', async () => {
+    const { body, state } = bodyOf(png);
+    const announced = await post(body, { 'content-length': '20971521' });
+    expect([announced.status, await codeOf(announced)]).toEqual([413, 'payload_too_large']);
+    expect(state.given).toBe(0);
+    const long = bodyOf(pngOf(6_000_000));
+    const come = await post(long.body);
+    expect([come.status, await codeOf(come)]).toEqual([413, 'payload_too_large']);
+    expect(long.state.given).toBeLessThan(5_000_000);
+    expect(long.state.cancelled).toBe(true);
+  });
+
+  it.each([
+    ['not an image', new TextEncoder().encode('<svg></svg>'), /an SVG document/],
+    ['cut short', png.slice(0, -1), /cut short/],
+    ['changed under its checksum', png.with(16, 1), /checksum of IHDR/],
+    ['too large in pixels', gifOf(20_000, 2), /20000×2 pixels; each side must be from 1 to 16384/],
+    ['empty', new Uint8Array(), /empty/],
+  ])('refuses what is %s with 422 and says why', async (_, bytes, detail) => {
+    const answer = await post(bytes, { 'content-type': 'image/png' });
+    expect(answer.status).toBe(422);
+    const problem = await answer.json<{ code: string; detail: string }>();
+    expect(problem).toEqual(
+      expect.objectContaining({ code: 'invalid_request', detail: expect.stringMatching(detail) }),
+    );
+  });
+
+  it('refuses a body that breaks off, and one that is missing', async () => {
+    const broken = bodyOf(png, { chunk: 100, breaksAt: 500 });
+    const answer = await post(broken.body, { 'content-length': '1000' });
+    expect([answer.status, await codeOf(answer)]).toEqual([422, 'invalid_request']);
+    expect((await post(null)).status).toBe(422);
+  });
+
+  it('reads nothing before it knows that the key is active and may write', async () => {
+    const { body, state } = bodyOf(png);
+    const reader = appWith({ scopes: ['requests:read'] });
+    expect((await post(body, {}, { app: reader })).status).toBe(403);
+    expect((await post(body, {}, { key: 'fm_forged' })).status).toBe(401);
+    expect(state.given).toBe(0);
+  });
+
+  it('while R2 fails: 503 with Retry-After', async () => {
+    const down = () => Promise.reject(new Error('down'));
+    const scopes: Scope[] = ['requests:write'];
+    const broken = appWith({ images: imagesOn(bucketWith({ put: down })), scopes });
+    const answer = await post(png, {}, { app: broken });
+    expect([answer.status, await codeOf(answer)]).toEqual([503, 'unavailable']);
+    expect(answer.headers.get('retry-after')).toBe('5');
+  });
+});
+
 it('the contract is in the OpenAPI document', () => {
   const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: { title: 't', version: '1' },
   });
-  expect(Object.keys(document.paths ?? {})).toEqual(['/v1/images/{id}/content', '/v1/images/{id}']);
+  expect(Object.keys(document.paths ?? {})).toEqual([
+    '/v1/images/{id}/content',
+    '/v1/images/{id}',
+    '/v1/images',
+  ]);
 });

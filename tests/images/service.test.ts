@@ -7,8 +7,8 @@ import {
   anna,
   boris,
   bucketWith,
-  checkedImage,
   HOUR_MS,
+  heldImage,
   images,
   imagesOn,
   NOW,
@@ -36,18 +36,18 @@ describe('a stored image', () => {
     expect(opened.facts).toMatchObject({ ...image, requestId, userId: anna });
     if (opened.answer !== 'whole') throw new Error(opened.answer);
     const bytes = new Uint8Array(await new Response(opened.body).arrayBuffer());
-    expect(bytes).toEqual(checkedImage().bytes);
+    expect(bytes).toEqual(heldImage().bytes);
     const digest = await crypto.subtle.digest('SHA-256', bytes);
     expect(image.sha256).toBe(Buffer.from(digest).toString('hex'));
   });
 
   it('lies where its id says, and an attempt keeps its images in order', async () => {
-    const three = [checkedImage(10), checkedImage(20, null), checkedImage(30)];
+    const three = [heldImage(80), heldImage(90, null), heldImage(100)];
     const { requestId, stored } = await storeImages({ images: three, attempt: 2 });
     expect(stored.map((image) => [image.bytes, image.seed])).toEqual([
-      [10, 7],
-      [20, null],
-      [30, 7],
+      [80, 7],
+      [90, null],
+      [100, 7],
     ]);
     const keys = [0, 1, 2].map((index) => objectKeyOf({ requestId, attempt: 2, index }));
     expect(await listObjectKeys(env.IMAGES, requestId)).toEqual(keys);
@@ -74,7 +74,7 @@ describe('a stored image', () => {
   });
 
   it('gives up its images beyond the tenth, for which an id has no room', async () => {
-    const many = Array.from({ length: 11 }, () => checkedImage(5));
+    const many = Array.from({ length: 11 }, () => heldImage(60));
     expect((await storeImages({ images: many })).stored).toHaveLength(10);
   });
 });
@@ -83,7 +83,7 @@ describe('while R2 fails', () => {
   const attempt = {
     attempt: 1,
     userId: anna,
-    images: [checkedImage()],
+    images: [heldImage()],
     retentionMs: HOUR_MS,
     now: NOW,
     signal: new AbortController().signal,
@@ -112,12 +112,15 @@ describe('while R2 fails', () => {
     const requestId = newId('req', NOW);
     const stored = await service.store({ ...attempt, requestId });
     expect(waits).toEqual([200, 400, 800]);
-    expect((await open(stored?.[0]?.id ?? '', anna)).answer).toBe('whole');
+    if (stored.outcome !== 'stored') throw new Error(stored.outcome);
+    expect((await open(stored.images[0]?.id ?? '', anna)).answer).toBe('whole');
   });
 
   it('a put is given up after about eight minutes', async () => {
     const { service, waits } = failing(Number.POSITIVE_INFINITY);
-    expect(await service.store({ ...attempt, requestId: newId('req', NOW) })).toBeNull();
+    expect(await service.store({ ...attempt, requestId: newId('req', NOW) })).toEqual({
+      outcome: 'given_up',
+    });
     const total = waits.reduce((sum, ms) => sum + ms, 0);
     expect(total).toBeGreaterThan(420_000);
     expect(total).toBeLessThan(500_000);
@@ -135,7 +138,7 @@ describe('while R2 fails', () => {
       requestId: newId('req', NOW),
       signal: lease.signal,
     });
-    expect(await stored).toBeNull();
+    expect(await stored).toEqual({ outcome: 'given_up' });
   });
 
   it('a put that hangs ends with the lease', async () => {
@@ -149,7 +152,7 @@ describe('while R2 fails', () => {
       }),
     );
     const input = { ...attempt, requestId: newId('req', NOW), signal: lease.signal };
-    expect(await service.store(input)).toBeNull();
+    expect(await service.store(input)).toEqual({ outcome: 'given_up' });
   });
 
   it('an attempt that could store only some of its images keeps none', async () => {
@@ -164,8 +167,10 @@ describe('while R2 fails', () => {
       }),
       async () => {},
     );
-    const two = [checkedImage(), checkedImage()];
-    expect(await service.store({ ...attempt, requestId, images: two })).toBeNull();
+    const two = [heldImage(), heldImage()];
+    expect(await service.store({ ...attempt, requestId, images: two })).toEqual({
+      outcome: 'given_up',
+    });
     expect(await listObjectKeys(env.IMAGES, requestId)).toEqual([]);
   });
 
@@ -190,7 +195,7 @@ describe('while R2 fails', () => {
 describe('removing', () => {
   it('a stale attempt leaves the images of the current one', async () => {
     const requestId = newId('req', NOW);
-    await storeImages({ requestId, attempt: 1, images: [checkedImage(), checkedImage()] });
+    await storeImages({ requestId, attempt: 1, images: [heldImage(), heldImage()] });
     const current = await storeImage({ requestId, attempt: 2 });
     await images.removeAttempt({ requestId, attempt: 1, count: 2 });
     await images.removeAttempt({ requestId, attempt: 1, count: 2 });
@@ -200,7 +205,7 @@ describe('removing', () => {
   });
 
   it('a request removes every object of it, and of no other', async () => {
-    const mine = await storeImages({ images: [checkedImage(), checkedImage()] });
+    const mine = await storeImages({ images: [heldImage(), heldImage()] });
     await storeImages({ requestId: mine.requestId, attempt: 10 });
     const other = await storeImages();
     await deleteObjects(env.IMAGES, await listObjectKeys(env.IMAGES, mine.requestId));

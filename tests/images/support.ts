@@ -1,8 +1,8 @@
 // Images stored the way a generation stores them, on the real bindings.
 import { env } from 'cloudflare:workers';
-import { type CheckedImage, createImageService } from '../../src/images/service';
+import { createImageService } from '../../src/images/service';
 import { createImageStore } from '../../src/images/store';
-import type { StoredImage } from '../../src/images/types';
+import type { ImageSource, OpenImage, StoredImage } from '../../src/images/types';
 import { newId, type RequestId, type UserId } from '../../src/platform/ids';
 import { createLogger, type Logger } from '../../src/platform/log';
 
@@ -12,11 +12,75 @@ export const anna = newId('usr', NOW);
 export const boris = newId('usr', NOW);
 export const quiet: Logger = createLogger(() => {});
 
-/** The bytes 0, 1, 2 … of the given length: a range of them says where it came from. */
-export function checkedImage(length = 100, seed: number | null = 7): CheckedImage {
-  const bytes = Uint8Array.from({ length }, (_, index) => index);
-  return { bytes, mediaType: 'image/png', width: 64, height: 48, seed };
+/** A PNG of 64×48 pixels that has just this many bytes; `filler` fills what would be its pixels. */
+export function pngOf(bytes: number, filler = 0): Uint8Array {
+  const dataBytes = bytes - PNG_START.length - PNG_END.length - 12;
+  if (dataBytes < 0) throw new Error('a PNG is longer than that');
+  const data = Buffer.alloc(dataBytes + 12, filler);
+  data.writeUInt32BE(dataBytes);
+  data.write('IDAT', 4, 'latin1');
+  return new Uint8Array(Buffer.concat([PNG_START, data, PNG_END]));
 }
+const PNG_START = Buffer.from(
+  '89504e470d0a1a0a0000000d4948445200000040000000300806000000a14b7c1f',
+  'hex',
+);
+const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
+
+export const heldImage = (
+  length = 100,
+  seed: number | null = 7,
+): ImageSource & { bytes: Uint8Array } => ({
+  bytes: pngOf(length),
+  seed,
+});
+
+/** A body in chunks of this size, that tells how far it was read. */
+export function bodyOf(bytes: Uint8Array, input: { chunk?: number; breaksAt?: number } = {}) {
+  const { chunk = 65_536, breaksAt = Number.POSITIVE_INFINITY } = input;
+  const state = { given: 0, cancelled: false };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (state.given >= breaksAt) throw new Error('connection reset');
+        if (state.given >= bytes.length) return controller.close();
+        const next = bytes.slice(state.given, state.given + chunk);
+        state.given += next.length;
+        controller.enqueue(next);
+      },
+      cancel() {
+        state.cancelled = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { body, state };
+}
+
+/** An image to be opened; `opens` counts how often it was. */
+export function openImage(
+  answers: readonly (() => OpenImage)[],
+  seed: number | null = 7,
+): ImageSource & { readonly opens: number } {
+  let opens = 0;
+  return {
+    seed,
+    get opens() {
+      return opens;
+    },
+    open: async () => {
+      const answer = answers[opens] ?? answers.at(-1);
+      opens += 1;
+      if (!answer) throw new Error('no answer is scripted');
+      return answer();
+    },
+  };
+}
+
+export const sized = (bytes: Uint8Array, input?: Parameters<typeof bodyOf>[1]): OpenImage => ({
+  body: bodyOf(bytes, input).body,
+  length: bytes.length,
+});
 
 export function imagesOn(
   bucket: R2Bucket,
@@ -24,6 +88,7 @@ export function imagesOn(
 ) {
   return createImageService({
     store: createImageStore({ bucket, db: env.DB }),
+    uploadRetentionMs: HOUR_MS,
     sleep,
     log: quiet,
   });
@@ -33,7 +98,7 @@ export const images = imagesOn(env.IMAGES);
 
 export async function storeImages(
   input: {
-    images?: readonly CheckedImage[];
+    images?: readonly ImageSource[];
     userId?: UserId;
     requestId?: RequestId;
     attempt?: number;
@@ -41,17 +106,17 @@ export async function storeImages(
   } = {},
 ): Promise<{ requestId: RequestId; stored: StoredImage[] }> {
   const requestId = input.requestId ?? newId('req', NOW);
-  const stored = await images.store({
+  const result = await images.store({
     requestId,
     attempt: input.attempt ?? 1,
     userId: input.userId ?? anna,
-    images: input.images ?? [checkedImage()],
+    images: input.images ?? [heldImage()],
     retentionMs: input.retentionMs ?? HOUR_MS,
     now: NOW,
     signal: new AbortController().signal,
   });
-  if (!stored) throw new Error('the test image was not stored');
-  return { requestId, stored };
+  if (result.outcome !== 'stored') throw new Error('the test image was not stored');
+  return { requestId, stored: result.images };
 }
 
 export async function storeImage(input: Parameters<typeof storeImages>[0] = {}) {

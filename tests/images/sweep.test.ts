@@ -8,8 +8,8 @@ import {
   anna,
   boris,
   bucketWith,
-  checkedImage,
   HOUR_MS,
+  heldImage,
   images,
   imagesOn,
   NOW,
@@ -40,7 +40,7 @@ async function rows(): Promise<string[]> {
 }
 
 it('sweeps what is past its time and nothing else; a second run finds nothing', async () => {
-  const old = await storeImages({ images: [checkedImage(), checkedImage()] });
+  const old = await storeImages({ images: [heldImage(), heldImage()] });
   const fresh = await storeImages({ retentionMs: HOUR_MS + 1 });
   await index(old.requestId, old.stored);
   await index(fresh.requestId, fresh.stored);
@@ -86,7 +86,7 @@ it('one run is bounded and the next goes on', async () => {
 });
 
 it('the index takes the same news twice', async () => {
-  const { requestId, stored } = await storeImages({ images: [checkedImage(), checkedImage()] });
+  const { requestId, stored } = await storeImages({ images: [heldImage(), heldImage()] });
   await index(requestId, stored);
   await index(requestId, stored);
   expect(await rows()).toHaveLength(2);

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import { parseSettings } from '../../src/platform/config';
+import { readSettings } from '../../src/settings';
 
 const local = { ...env, ENVIRONMENT: 'local' };
 const production = {
@@ -12,14 +12,13 @@ const production = {
 
 describe('settings', () => {
   it('are read from the environment, with lengths of time in milliseconds', () => {
-    expect(parseSettings(local)).toMatchObject({
+    expect(readSettings(local).settings).toMatchObject({
       environment: 'local',
       requestHotMs: 86_400_000,
       imageRetentionMs: 30 * 86_400_000,
       providerTimeoutMs: 120_000,
-      chaosModels: true,
     });
-    expect(parseSettings(production).environment).toBe('production');
+    expect(readSettings(production).settings.environment).toBe('production');
   });
 
   it.each([
@@ -29,9 +28,16 @@ describe('settings', () => {
     ['a number that is none', { PROVIDER_TIMEOUT_MS: 'abc' }, 'PROVIDER_TIMEOUT_MS'],
     ['a number out of range', { PROVIDER_TIMEOUT_MS: '240001' }, 'PROVIDER_TIMEOUT_MS'],
     ['a URL that is none', { PUBLIC_URL: 'foreman' }, 'PUBLIC_URL'],
+    ['a policy that is none', { AUTO_POLICY: 'fastest' }, 'AUTO_POLICY'],
+    ['a catalogue that is no JSON', { MODEL_CATALOG: '{models' }, 'MODEL_CATALOG'],
+    [
+      'a catalogue of a provider that is none',
+      { MODEL_CATALOG: '{"models":[{"id":"m","targets":[{"provider":"nobody","model":"m"}]}]}' },
+      'MODEL_CATALOG.models.0.targets.0.provider',
+    ],
     ['the same secret twice', { KEY_SIGNING_SECRET: env.ADMIN_TOKEN }, 'KEY_SIGNING_SECRET'],
   ])('with %s are refused by name, without the value', (_, changes, name) => {
-    const refusal = () => parseSettings({ ...local, ...changes });
+    const refusal = () => readSettings({ ...local, ...changes });
     expect(refusal).toThrow(name);
     const value = String(Object.values(changes)[0]);
     if (value.length > 6) expect(refusal).not.toThrow(value);
@@ -42,11 +48,11 @@ describe('settings', () => {
     ['DETACH_CALLS', 'true'],
     ['OPENAI_BASE_URL', 'http://openai.test/v1'],
   ])('of production refuse %s=%s', (name, value) => {
-    expect(() => parseSettings({ ...production, [name]: value })).toThrow(name);
+    expect(() => readSettings({ ...production, [name]: value })).toThrow(name);
   });
 
   it('name every fault at once', () => {
-    const refusal = () => parseSettings({ ...local, ADMIN_TOKEN: 'x', CHAOS_MODELS: 'x' });
+    const refusal = () => readSettings({ ...local, ADMIN_TOKEN: 'x', CHAOS_MODELS: 'x' });
     expect(refusal).toThrow(/ADMIN_TOKEN.*CHAOS_MODELS/s);
   });
 });

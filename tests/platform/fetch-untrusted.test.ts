@@ -600,6 +600,21 @@ describe('fetchUntrusted', () => {
     expect(calls[0]?.init.signal?.aborted).toBe(false);
   });
 
+  it.each([
+    ['before it is sent', 'connect', () => AbortSignal.abort()],
+    ['while it is on its way', 'sent', () => AbortSignal.timeout(SHORT_MS)],
+  ])('is given up by a signal %s', async (_, phase, signal) => {
+    const { stream } = createStream(['abc']);
+    const { call, calls } = createFake(() => new Response(stream));
+    expect(await call({ signal: signal() })).toMatchObject({
+      outcome: 'failed',
+      phase,
+      kind: 'canceled',
+      message: 'The call was given up.',
+    });
+    expect(calls).toHaveLength(phase === 'sent' ? 1 : 0);
+  });
+
   it('turns a lost connection into an outcome that quotes nothing', async () => {
     const { call } = createFake(() => {
       throw new Error('Network connection lost to 10.1.2.3');
