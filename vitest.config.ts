@@ -1,6 +1,7 @@
 // Two projects. `workers` runs inside workerd against real bindings (D1, R2, Queues, Durable
 // Objects), built from the top level of wrangler.toml. `e2e` runs on Node against the server as its
 // own process.
+import { readFileSync } from 'node:fs';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
 
@@ -10,6 +11,10 @@ const MAX_WORKERS = 2;
 
 // The pool warns of secrets missing from .dev.vars before it sees the bindings below.
 process.env.WRANGLER_LOG ??= 'error';
+
+/** Every documented setting, not given. */
+const documented = readFileSync('.dev.vars.example', 'utf8').matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm);
+const unset = Object.fromEntries(Array.from(documented, ([, name = '']) => [name, '']));
 
 export default defineConfig({
   test: {
@@ -32,6 +37,7 @@ export default defineConfig({
                 TEST_MIGRATIONS: await readD1Migrations('./migrations'),
                 // Every setting that a .dev.vars could set is pinned here, so that a developer's own
                 // settings change no test.
+                ...unset,
                 ADMIN_TOKEN: 'test-admin-token-0123456789abcdef0123456789',
                 KEY_SIGNING_SECRET: 'test-key-signing-secret-0123456789abcdef01',
                 LINK_SIGNING_SECRET: 'test-link-signing-secret-0123456789abcdef0',
@@ -51,7 +57,7 @@ export default defineConfig({
           name: 'workers',
           include: ['tests/**/*.test.ts'],
           exclude: ['tests/e2e/**'],
-          globalSetup: ['./tests/support/start-fake-openai.ts'],
+          globalSetup: ['./tests/support/start-fake-openai.ts', './tests/support/fakes/start.ts'],
           setupFiles: ['./tests/support/apply-migrations.ts'],
           testTimeout: 20_000,
         },

@@ -1,17 +1,20 @@
 /** The HTTP surface: middleware order, feature mounts, the OpenAPI document, and error mapping. */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { HTTPException } from 'hono/http-exception';
 import { createAccountRoutes } from './accounts/routes';
 import { docsPage } from './docs';
+import { createBatchRoutes } from './generation/batch-routes';
+import { createBreakerRoutes } from './generation/breaker/routes';
+import { createCallbackRoutes } from './generation/callback-routes';
 import { createGenerationRoutes } from './generation/routes';
 import { createHealthRoutes } from './health';
 import { createImageRoutes } from './images/routes';
 import { AppError } from './platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from './platform/http';
 import { securitySchemes } from './platform/openapi';
-import { problemFor } from './problems';
+import { describeFault, logFault, problemOf } from './problems';
 import { createRequestRoutes } from './requests/routes';
 import type { Services } from './services';
+import { createStyleRoutes } from './styles/routes';
 import { createWebhookRoutes } from './webhooks/routes';
 
 export type App = OpenAPIHono<HttpEnv>;
@@ -45,9 +48,13 @@ export function createApp(services: Services): App {
 
   app.route('/', createHealthRoutes(readiness(services)));
   app.route('/', createAccountRoutes({ authenticate, accounts }));
+  app.route('/', createBreakerRoutes({ authenticate, ...services.breakerAdmin }));
   app.route('/', createGenerationRoutes({ authenticate, generation, requests, catalog, present }));
-  app.route('/', createRequestRoutes({ authenticate, requests, present }));
+  app.route('/', createBatchRoutes({ authenticate, generation, present, describeFault }));
   const linkSecret = settings.linkSigningSecret;
+  app.route('/', createCallbackRoutes({ linkSecret, nudge: services.nudge }));
+  app.route('/', createRequestRoutes({ authenticate, requests, present }));
+  app.route('/', createStyleRoutes({ authenticate, styles: services.styles }));
   app.route('/', createImageRoutes({ authenticate, images, linkSecret, now }));
   app.route(
     '/',
@@ -68,41 +75,12 @@ export function createApp(services: Services): App {
   });
   app.onError((error, c) => {
     const correlationId = c.get('correlationId') ?? crypto.randomUUID();
-    const fault = asAppError(error);
-    const known = fault && problemFor(fault.code);
-    if (fault && known) {
-      if (known.status >= 500) {
-        const { method } = c.req;
-        const fields = { correlation_id: correlationId, method, route: c.req.routePath };
-        log.warn('http.unavailable', { ...fields, code: fault.code, error: fault.cause });
-      }
-      const problem = { ...known, code: fault.code, detail: fault.message, correlationId };
-      return problemResponse(problem, fault.details);
-    }
-    log.error('http.failed', {
-      correlation_id: correlationId,
-      method: c.req.method,
-      route: c.req.routePath,
-      error,
-    });
-    return problemResponse({
-      status: 500,
-      code: 'internal_error',
-      title: 'Internal error',
-      detail: 'Something went wrong on our side. Nothing that was accepted is lost.',
-      correlationId,
-    });
+    const { method } = c.req;
+    logFault(log, error, { correlation_id: correlationId, method, route: c.req.routePath });
+    const { problem, details } = problemOf(error, correlationId);
+    return problemResponse(problem, details);
   });
   return app;
-}
-
-/** Hono's own refusals (a malformed body that slipped past, say) get the same shape. */
-function asAppError(error: Error): AppError | null {
-  if (error instanceof AppError) return error;
-  if (error instanceof HTTPException && error.status < 500) {
-    return new AppError('malformed_json', error.message || 'The request cannot be read.');
-  }
-  return null;
 }
 
 function readiness({ env, foreman }: Services) {

@@ -1,5 +1,6 @@
 /** Cron → job. Each job is a bounded batch that the next run continues. */
 import type { RequestId, UserId } from './platform/ids';
+import { LETTER_LIFE_MS } from './requests/dead-letters';
 import { TOMBSTONE_LIFE_MS } from './requests/queueing';
 import type { Services } from './services';
 
@@ -7,6 +8,7 @@ import type { Services } from './services';
 const LATE_MS = 300_000;
 const LATE_BATCH = 200;
 const TOMBSTONE_BATCH = 1_000;
+const LETTER_BATCH = 1_000;
 
 export async function runCron(services: Services): Promise<void> {
   const jobs: Record<string, () => Promise<number>> = {
@@ -16,6 +18,11 @@ export async function runCron(services: Services): Promise<void> {
       services.requestStore.deleteTombstones({
         before: services.now() - TOMBSTONE_LIFE_MS,
         limit: TOMBSTONE_BATCH,
+      }),
+    dead_letters: () =>
+      services.deadLetters.store.deleteOld({
+        before: services.now() - LETTER_LIFE_MS,
+        limit: LETTER_BATCH,
       }),
   };
   for (const [job, run] of Object.entries(jobs)) {

@@ -5,6 +5,7 @@ import { consumeBatch } from './queues';
 import { createServices } from './services';
 
 export { Foreman } from './foreman/object';
+export { Breaker } from './generation/breaker/object';
 
 /** Settings are parsed and parts wired once per isolate: `env` is the same object throughout. */
 const wired = new WeakMap<Env, ReturnType<typeof wire>>();

@@ -1,5 +1,9 @@
 /** HTTP's view of every error code: one status and title each. */
-import type { Problem } from './platform/http';
+import { HTTPException } from 'hono/http-exception';
+import type { DescribeFault } from './generation/batch-routes';
+import { AppError, type ErrorDetails } from './platform/errors';
+import { type Problem, problemBody } from './platform/http';
+import type { Logger } from './platform/log';
 
 type Entry = Pick<Problem, 'status' | 'title'>;
 
@@ -11,6 +15,7 @@ const problems = {
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   conflict: { status: 409, title: 'Conflict' },
+  unreadable_message: { status: 409, title: 'Message cannot be read' },
   gone: { status: 410, title: 'Gone' },
   payload_too_large: { status: 413, title: 'Payload too large' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
@@ -29,7 +34,60 @@ const problems = {
 
 export type ProblemCode = keyof typeof problems;
 
+type Told = Problem & { readonly correlationId: string };
+
+/** What any fault is answered with: ours get a constant text. */
+export function problemOf(
+  fault: unknown,
+  correlationId: string,
+): { readonly problem: Told; readonly details: ErrorDetails } {
+  const known = asAppError(fault);
+  const entry = known && problemFor(known.code);
+  if (known && entry) {
+    const { code, message: detail, details } = known;
+    return { problem: { ...entry, code, detail, correlationId }, details };
+  }
+  const problem = {
+    status: 500,
+    code: 'internal_error',
+    title: 'Internal error',
+    detail: 'Something went wrong on our side. Nothing that was accepted is lost.',
+    correlationId,
+  };
+  return { problem, details: {} };
+}
+
+/** The same as part of another answer. */
+export const describeFault: DescribeFault = (fault, correlationId) => {
+  const { problem, details } = problemOf(fault, correlationId);
+  // The document has the members of its schema, and more.
+  const error = problemBody(problem, details) as ReturnType<DescribeFault>['error'];
+  return { status: problem.status, error };
+};
+
+export function logFault(
+  log: Logger,
+  fault: unknown,
+  fields: { readonly correlation_id: string; readonly method: string; readonly route: string },
+): void {
+  const known = asAppError(fault);
+  const entry = known && problemFor(known.code);
+  if (!known || !entry) log.error('http.failed', { ...fields, error: fault });
+  else if (entry.status >= 500) {
+    log.warn('http.unavailable', { ...fields, code: known.code, error: known.cause });
+  }
+}
+
+/** Hono's own refusals (a malformed body that slipped past, say) get the same shape. */
+function asAppError(fault: unknown): AppError | null {
+  if (fault instanceof AppError) return fault;
+  if (fault instanceof HTTPException && fault.status < 500) {
+    return new AppError('malformed_json', fault.message || 'The request cannot be read.');
+  }
+  return null;
+}
+
 /** Null for a code that HTTP does not know: a fault of ours. */
-export function problemFor(code: string): Entry | null {
+function problemFor(code: string): Entry | null {
   return code in problems ? problems[code as ProblemCode] : null;
 }

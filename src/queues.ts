@@ -2,12 +2,13 @@
  * Message type → consumer. Each message is answered on its own: a poison one among good ones is
  * stored as a dead letter and holds nobody up.
  */
+import { cancelJob } from './generation/cancel-job';
 import { claimGeneration } from './generation/consumer';
 import { createLeaseKeeper } from './generation/leases';
 import { dead, type Verdict } from './platform/queue';
 import { bury } from './requests/dead-letters';
 import { project } from './requests/projector';
-import { projectionMessageSchema, runMessageSchema } from './requests/types';
+import { cancelMessageSchema, projectionMessageSchema, runMessageSchema } from './requests/types';
 import type { Services } from './services';
 import { claimWebhook } from './webhooks/consumer';
 import { deliverMessageSchema } from './webhooks/types';
@@ -60,6 +61,13 @@ async function consume(
     case 'generation.run': {
       const message = runMessageSchema.safeParse(body);
       if (message.success) return claimGeneration(message.data, deps.generation);
+      break;
+    }
+    case 'generation.cancel': {
+      const message = cancelMessageSchema.safeParse(body);
+      if (message.success) {
+        return { verdict: await cancelJob(message.data, services.generationConsumer), run: null };
+      }
       break;
     }
     case 'webhook.deliver': {

@@ -7,26 +7,31 @@ import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
 import { fetchForeman, foremanFor } from './foreman/stub';
 import { watchRequest } from './foreman/watch';
-import { createCatalog } from './generation/catalog';
-import { fetchImageBytes } from './generation/fetch-image';
-import { createImageReader, createInputStore } from './generation/inputs';
+import { createBreakers } from './generation/breaker/client';
+import { createBreakerWatch } from './generation/breaker-watch';
+import { createOpenImage, fetchImageBytes } from './generation/fetch-image';
+import { createInputStore } from './generation/inputs';
 import { createProviders } from './generation/providers/registry';
 import { createGenerationService } from './generation/service';
 import { createImageService } from './images/service';
 import { createImageStore } from './images/store';
-import { MAX_IMAGE_BYTES } from './images/types';
-import { parseSettings } from './platform/config';
-import { checkUntrustedUrl, createFetchUntrusted } from './platform/fetch-untrusted';
-import type { UserId } from './platform/ids';
+import {
+  checkUntrustedUrl,
+  createFetchUntrusted,
+  createOpenUntrusted,
+} from './platform/fetch-untrusted';
+import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
 import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore } from './requests/store';
 import { watchSocket } from './requests/watcher';
+import { readSettings } from './settings';
+import { applyStyle } from './styles/apply';
+import { createStyleService } from './styles/service';
+import { createStyleStore } from './styles/store';
 import { createWebhookService } from './webhooks/service';
 import { createSecret } from './webhooks/signature';
 import { getFinishedOf } from './webhooks/store';
-
-const IMAGE_FETCH = { timeoutMs: 60_000, maxBytes: MAX_IMAGE_BYTES };
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -44,10 +49,10 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /** @throws Error naming every faulty setting. */
 export function createServices(env: Env) {
-  const settings = parseSettings(env);
+  const { settings, generation: made } = readSettings(env);
   const now = () => Date.now();
   const log = consoleLogger;
-  const catalog = createCatalog(settings);
+  const { catalog, providers } = made;
   const present = createPresenter(settings);
   const foreman = (userId: UserId) => foremanFor(env, userId);
   const watch: RequestForeman['watch'] = async (input) => {
@@ -58,18 +63,12 @@ export function createServices(env: Env) {
 
   const ownHosts = settings.publicOrigin ? [new URL(settings.publicOrigin).hostname] : [];
   const urlPolicy = { allowLocal: settings.allowLocalUrls, ownHosts };
-  const fetchUntrusted = createFetchUntrusted({
-    fetch: (input, init) => fetch(input, init),
-    ...urlPolicy,
-  });
+  const untrusted = { fetch: ((input, init) => fetch(input, init)) as typeof fetch, ...urlPolicy };
+  const fetchUntrusted = createFetchUntrusted(untrusted);
+  const openImage = createOpenImage(createOpenUntrusted(untrusted));
 
-  const fetchImage = async (url: string) => {
-    const { timeoutMs, maxBytes } = IMAGE_FETCH;
-    const fetched = await fetchImageBytes(fetchUntrusted, { url, timeoutMs, maxBytes });
-    if (!fetched.ok) throw new Error(fetched.reason);
-    return fetched.bytes;
-  };
-
+  const allBreakers = createBreakers({ env, log, now });
+  const breakers = createBreakerWatch(allBreakers, catalog);
   const authenticate = createAuthenticate({
     keySigningSecret: settings.keySigningSecret,
     adminToken: settings.adminToken,
@@ -84,12 +83,14 @@ export function createServices(env: Env) {
     createWebhookSecret: createSecret,
   });
   const imageStore = createImageStore({ bucket: env.IMAGES, db: env.DB });
-  const images = createImageService({ store: imageStore, sleep, log });
+  const uploadRetentionMs = settings.imageRetentionMs;
+  const images = createImageService({ store: imageStore, uploadRetentionMs, sleep, log });
   const inputs = createInputStore({
-    bucket: env.IMAGES,
-    ...createImageReader(env.IMAGES),
+    images,
     fetchUrl: (input) => fetchImageBytes(fetchUntrusted, input),
+    now,
   });
+  const styles = createStyleService({ store: createStyleStore(env.DB), now, sleep, log });
   const requestStore = createRequestStore(env.DB);
   const requests = createRequestService({
     foreman: (userId) => ({ ...foreman(userId), watch }),
@@ -105,6 +106,11 @@ export function createServices(env: Env) {
     catalog,
     requests,
     inputs,
+    async style(id) {
+      const style = await styles.resolve(id);
+      return style && { ...style, apply: (prompts) => applyStyle(style, prompts) };
+    },
+    breakers,
     urlFault: (url, origin) => {
       const hosts = [...ownHosts, new URL(origin).hostname];
       const checked = checkUntrustedUrl(url, { ...urlPolicy, ownHosts: hosts });
@@ -121,9 +127,13 @@ export function createServices(env: Env) {
     catalog,
     present,
     foreman,
+    nudge: (userId: UserId, job: { request: RequestId; attempt: number }) =>
+      foreman(userId).nudge(job),
     authenticate,
     accounts,
     images,
+    styles,
+    breakerAdmin: { breakers: allBreakers, targets: () => breakers.targets() },
     requestStore,
     requests,
     webhooks,
@@ -132,11 +142,13 @@ export function createServices(env: Env) {
     detached: { count: 0 },
     generationConsumer: {
       catalog,
-      provider: createProviders(settings, { sleep, fetchImage }),
+      provider: createProviders(providers, { sleep, openImage, now }),
       inputs,
       images,
       providerTimeoutMs: settings.providerTimeoutMs,
       imageRetentionMs: settings.imageRetentionMs,
+      linkSecret: settings.linkSigningSecret,
+      breakers,
       foreman,
       now,
       sleep,

@@ -10,7 +10,7 @@ import { createServices } from '../src/services';
 import { ADMIN, type Client, http, newClient, newKey } from './journeys/support';
 
 interface Guarded {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly scope: Scope;
   readonly body?: unknown;
@@ -32,13 +32,17 @@ const byKey: readonly Guarded[] = [
   { method: 'POST', path: '/v1/requests/{id}/retry', scope: write },
   { method: 'DELETE', path: '/v1/requests/{id}', scope: write },
   { method: 'GET', path: '/v1/models', scope: read },
+  { method: 'POST', path: '/v1/images', scope: write, body },
   { method: 'GET', path: '/v1/images/{id}', scope: read },
   { method: 'GET', path: '/v1/images/{id}/content', scope: read },
+  { method: 'GET', path: '/v1/styles', scope: read, faulty: '?limit=none' },
+  { method: 'GET', path: '/v1/styles/{id}', scope: read },
   { method: 'GET', path: '/v1/me', scope: read },
   { method: 'GET', path: '/v1/webhooks/default-secret', scope: write },
 ];
 
 const name = { name: 'tenant' };
+const template = { prompt_template: '{prompt}, in ink' };
 const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/users', body: name },
   { method: 'GET', path: '/v1/admin/users', faulty: '?limit=none' },
@@ -47,6 +51,15 @@ const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/users/{id}/keys', body: name },
   { method: 'GET', path: '/v1/admin/users/{id}/keys' },
   { method: 'DELETE', path: '/v1/admin/users/{id}/keys/{key_id}' },
+  { method: 'POST', path: '/v1/admin/styles', body: { id: 'ink', ...template } },
+  { method: 'PUT', path: '/v1/admin/styles/{id}', body: template },
+  { method: 'DELETE', path: '/v1/admin/styles/{id}' },
+  { method: 'GET', path: '/v1/admin/dead-letters', faulty: '?limit=none' },
+  { method: 'GET', path: '/v1/admin/dead-letters/{id}' },
+  { method: 'POST', path: '/v1/admin/dead-letters/{id}/replay' },
+  { method: 'DELETE', path: '/v1/admin/dead-letters/{id}' },
+  { method: 'GET', path: '/v1/admin/breakers' },
+  { method: 'POST', path: '/v1/admin/breakers/{id}/reset' },
 ];
 
 /** Open to anybody; an image's content is too, by a signed link. */

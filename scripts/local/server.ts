@@ -3,13 +3,13 @@
 // end-to-end tests; it decides nothing of its own, wrangler.toml does.
 import { resolve } from 'node:path';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
-import { parseSettings } from '../../src/platform/config.ts';
 import { driveCrons } from './crons.ts';
 import { tieRuntime } from './lifeline.ts';
 import { applyMigrations } from './migrations.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { isPortFree, LOOPBACK } from './ports.ts';
 import type { LocalSettings } from './settings.ts';
+import { checkSettings } from './source.ts';
 import { holdState, resourcesDir } from './state.ts';
 
 // A server killed a moment ago may need this long to let go of its port.
@@ -45,7 +45,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   try {
     const plan = await readPlan();
     const settings = { ...plan.vars, ...options.settings };
-    checkSettings(settings);
+    await refuseFaulty(settings);
     await waitForPort(options.port);
     const server = await run({ ...options, stateDir, settings, plan });
     return {
@@ -61,9 +61,9 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   }
 }
 
-function checkSettings(settings: LocalSettings): void {
+async function refuseFaulty(settings: LocalSettings): Promise<void> {
   try {
-    parseSettings(settings);
+    await checkSettings(settings);
   } catch (error) {
     throw new SettingsError(error instanceof Error ? error.message : String(error));
   }

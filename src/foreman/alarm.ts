@@ -5,11 +5,14 @@
 import type { DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { TOMBSTONE_LIFE_MS } from '../requests/queueing';
+import { phaseOf, TOMBSTONE_LIFE_MS } from '../requests/queueing';
+import { recheck } from '../requests/remote-job';
+import * as reusable from '../requests/reuse';
 import type { RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 import { loseDelivery, sendDelivery } from '../webhooks/delivery';
+import { resendAbandoned } from './abandoning';
 import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
 import { remindProjector } from './news';
 import { loseLease } from './work';
@@ -45,6 +48,8 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
     deliveries.updateDue(sql, { id, dueAt: now + FAULT_RETRY_MS });
   }
   ledger.deleteExpiredIdempotency(sql, now);
+  reusable.deleteExpired(sql, now);
+  isolate(() => resendAbandoned(desk, userId, BATCH));
   isolate(() => fillSlots(desk));
   remindProjector(desk, userId);
 }
@@ -70,9 +75,13 @@ function attendDelivery(desk: Desk, id: DeliveryId): void {
 
 function moveOn(state: RequestState, now: number): RequestState {
   if (now >= state.deadlineAt) return lifecycle.expire(state, now);
-  if (state.status !== 'queued') return state;
-  return state.wait.for === 'claim' ? lifecycle.resend(state, now) : lifecycle.wake(state, now);
+  const isSent = phaseOf(state) === 'remote' ? isJobSent(state) : phaseOf(state) === 'claim';
+  if (isSent) return lifecycle.resend(state, now);
+  return state.status === 'running' ? recheck(state, now) : lifecycle.wake(state, now);
 }
+
+const isJobSent = (state: RequestState) =>
+  state.status === 'running' && state.current.job?.wait.for === 'claim';
 
 /** A finished request leaves when D1 has its last version; from then D1 is its authority. */
 function handOver(desk: Desk, row: ledger.LedgerRow): void {

@@ -8,6 +8,7 @@ import { refund, release, reserve } from '../accounts/admission';
 import * as accounts from '../accounts/limits';
 import type { Settings } from '../platform/config';
 import { newId, type RequestId, type UserId } from '../platform/ids';
+import type { AbandonedJob } from '../requests/abandoned';
 import * as ledger from '../requests/ledger';
 import { release as giveSlot } from '../requests/lifecycle';
 import { dueAt, LEASE_MS, phaseOf } from '../requests/queueing';
@@ -17,6 +18,9 @@ import type {
   Finished,
   RequestState,
   RunMessage,
+  Succeeded,
+  TargetName,
+  TargetVerdicts,
   Tombstone,
 } from '../requests/types';
 import { isTerminal } from '../requests/types';
@@ -25,7 +29,9 @@ import * as deliveries from '../webhooks/deliveries';
 import { createDelivery } from '../webhooks/delivery';
 import { eventBody, wants } from '../webhooks/event';
 import type { DeliverMessage } from '../webhooks/types';
+import { leaveBehind } from './abandoning';
 import { count, type Memory } from './memory';
+import { concludeReuse } from './reusing';
 
 /** What the rules need to know of a request's kind. */
 export interface Kind {
@@ -34,14 +40,23 @@ export interface Kind {
     readonly attempts: readonly EndedAttempt[];
     readonly moment: 'attempt_ended' | 'slot_given';
     readonly budgetLeftMicros: number | null;
+    /** What is known of targets, as far as the consumer has asked. */
+    readonly verdicts: TargetVerdicts;
+    /** How many of the user's requests wait: they must not come back all at once. */
+    readonly waiting: number;
     readonly now: number;
     readonly random: number;
   }): Decision;
+  /** The targets that could serve the request and have verdicts, in order of preference. */
+  targets(state: RequestState): readonly TargetName[];
+  /** Until when what came out can be had, epoch ms. */
+  outputExpiresAt(state: Succeeded): number;
 }
 
 export type Effect =
   | { readonly send: 'run'; readonly message: RunMessage }
   | { readonly send: 'deliver'; readonly message: DeliverMessage }
+  | { readonly send: 'cancel'; readonly userId: UserId; readonly job: AbandonedJob }
   | { readonly send: 'wake'; readonly userId: UserId }
   | { readonly tell: RequestId; readonly state: RequestState }
   | { readonly purge: RequestId };
@@ -120,9 +135,8 @@ export function runMessage(state: RequestState): RunMessage {
 }
 
 function followUp(desk: Desk, previous: RequestState | null, next: RequestState): void {
-  if (next.status === 'queued' && next.wait.for === 'claim') {
-    desk.effects.push({ send: 'run', message: runMessage(next) });
-  }
+  if (wantsClaim(next)) desk.effects.push({ send: 'run', message: runMessage(next) });
+  leaveBehind(desk, previous, next);
   keepLease(desk, next);
   keepBudget(desk, previous, next);
   if (previous?.version === next.version) return;
@@ -131,10 +145,16 @@ function followUp(desk: Desk, previous: RequestState | null, next: RequestState)
   if (isTerminal(next)) close(desk, next);
 }
 
+function wantsClaim(state: RequestState): boolean {
+  if (state.status === 'queued') return state.wait.for === 'claim';
+  return state.status === 'running' && state.current.job?.wait.for === 'claim';
+}
+
 function keepLease(desk: Desk, next: RequestState): void {
   const { leases } = desk.memory;
   const held = leases.get(next.id);
-  const token = next.status === 'running' ? next.current.token : null;
+  const isLeased = next.status === 'running' && phaseOf(next) === 'running';
+  const token = isLeased ? next.current.token : null;
   if (held?.token === token) return;
   if (held?.graced) ledger.deleteGrace(desk.sql, held.token);
   if (token === null) leases.delete(next.id);
@@ -143,9 +163,9 @@ function keepLease(desk: Desk, next: RequestState): void {
 
 function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {
   const ended = next.attempts.slice(previous?.attempts.length ?? 0);
-  const held = previous?.status === 'running' ? previous.current.token : null;
+  const held = previous?.status === 'running' ? previous.current.number : null;
   const started =
-    next.status === 'running' && next.current.token !== held ? next.current.reservedMicros : 0;
+    next.status === 'running' && next.current.number !== held ? next.current.reservedMicros : 0;
   const settled = ended.filter((attempt) => attempt.reservedMicros > 0 || attempt.costMicros > 0);
   if (started === 0 && settled.length === 0) return;
   let usage = accounts.loadUsage(desk.sql);
@@ -159,7 +179,7 @@ function keepBudget(desk: Desk, previous: RequestState | null, next: RequestStat
 }
 
 function close(desk: Desk, state: Finished): void {
-  if (state.status !== 'succeeded') {
+  if (state.status !== 'succeeded' || state.reusedFrom !== null) {
     const usage = accounts.loadUsage(desk.sql);
     if (usage) {
       accounts.saveUsage(desk.sql, refund(usage, state.units, state.createdAt, desk.now));
@@ -169,6 +189,7 @@ function close(desk: Desk, state: Finished): void {
     const at = state.completedAt + IDEMPOTENCY_LIFE_MS;
     ledger.expireIdempotency(desk.sql, { key: state.idempotencyKey, at });
   }
+  concludeReuse(desk, state, (row, next) => save(desk, row, next));
   announce(desk, state);
 }
 

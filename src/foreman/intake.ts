@@ -4,11 +4,14 @@ import * as accounts from '../accounts/limits';
 import { checkCredential } from '../accounts/tenancy';
 import type { Credential, Refusal } from '../accounts/types';
 import type { RequestId } from '../platform/ids';
+import { type Eta, estimate } from '../requests/estimate';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { LEASE_MS, rankOf } from '../requests/queueing';
+import { LEASE_MS, phaseOf, rankOf } from '../requests/queueing';
 import type { RequestSpec, RequestState, Tombstone } from '../requests/types';
+import { isTerminal } from '../requests/types';
 import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
+import { forgetReusable, reuseFor } from './reusing';
 
 type Denied = { readonly outcome: 'unauthorized' | 'forbidden' };
 
@@ -26,6 +29,7 @@ export interface Snapshot {
   readonly state: RequestState;
   /** Among the user's own; null when the request does not wait for a slot. */
   readonly position: number | null;
+  readonly eta: Eta | null;
 }
 
 export type SubmitAnswer =
@@ -73,17 +77,22 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     return { outcome: 'refused', refusal: verdict.refusal, headers };
   }
   accounts.saveUsage(desk.sql, verdict.usage);
-  const accepted = lifecycle.accept(spec, submission.warnings);
-  const hasSlot = active < limits.max_running;
-  const state = hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
-  insert(desk, state);
   if (spec.idempotencyKey !== null) {
     const { idempotencyKey: key, id: requestId } = spec;
     const { fingerprint } = submission;
     ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
   }
+  const accepted = reuseFor(desk, lifecycle.accept(spec, submission.warnings));
+  const hasSlot = active < limits.max_running;
+  const state = hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
+  insert(desk, state);
   const headers = rateLimitHeaders(verdict.usage, limits, desk.now);
   return { outcome: 'accepted', headers, ...snapshotOf(desk, state) };
+}
+
+/** Each on its own, in order, in one transaction. */
+export function submitAll(desk: Desk, submissions: readonly Submission[]): SubmitAnswer[] {
+  return submissions.map((submission) => submit(desk, submission));
 }
 
 /** The same call again (a retried RPC), or the same idempotency key again. */
@@ -98,7 +107,7 @@ function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
 
 /** What an idempotency key stands for; null when it is free. */
 export function replayOf(
-  desk: Pick<Desk, 'sql'>,
+  desk: Viewing,
   input: { readonly credential: Credential; readonly key: string; readonly fingerprint: string },
 ): SubmitAnswer | null {
   const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
@@ -113,7 +122,7 @@ export function replayOf(
 }
 
 export function read(
-  desk: Pick<Desk, 'sql'>,
+  desk: Viewing,
   input: { readonly credential: Credential; readonly id: RequestId },
 ): ReadAnswer {
   const allowed = checkCredential(desk.sql, input.credential, 'requests:read');
@@ -148,7 +157,7 @@ export function remove(
   input: {
     readonly credential: Credential;
     readonly id: RequestId;
-    readonly archived: { readonly version: number } | null;
+    readonly archived: Pick<RequestState, 'version' | 'reuseKey'> | null;
   },
 ): { readonly outcome: 'deleted' | 'absent' } | Denied {
   const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
@@ -157,24 +166,43 @@ export function remove(
   const { userId } = input.credential;
   if (!row) {
     if (!input.archived) return { outcome: 'absent' };
-    const tombstone = tombstoneOf({ id: input.id, userId, ...input.archived }, desk.now);
+    const { version, reuseKey } = input.archived;
+    const tombstone = tombstoneOf({ id: input.id, userId, version }, desk.now);
+    forgetReusable(desk, { id: input.id, reuseKey });
     ledger.createTombstone(desk.sql, { tombstone, dueAt: desk.now + LEASE_MS });
     wakeProjector(desk, userId);
     return { outcome: 'deleted' };
   }
   if (row.state.status === 'deleted') return { outcome: 'deleted' };
   save(desk, row, lifecycle.cancel(row.state, desk.now));
+  forgetReusable(desk, row.state);
   const ended = ledger.getOne(desk.sql, input.id);
   if (ended) bury(desk, ended, tombstoneOf(ended.state, desk.now));
   fillSlots(desk);
   return { outcome: 'deleted' };
 }
 
-export function snapshotOf(desk: Pick<Desk, 'sql'>, state: RequestState): Snapshot {
-  const waitsForSlot = state.status === 'queued' && state.wait.for !== 'time';
+/** What a snapshot takes. */
+export type Viewing = Pick<Desk, 'sql' | 'kinds' | 'memory' | 'now'>;
+
+export function snapshotOf(desk: Viewing, state: RequestState): Snapshot {
+  const phase = phaseOf(state);
+  const waitsForSlot = phase === 'slot' || phase === 'claim';
   const rank = rankOf(state);
   const position = waitsForSlot ? ledger.getPosition(desk.sql, { rank, id: state.id }) : null;
-  return { state, position };
+  return { state, position, eta: etaOf(desk, state, position) };
+}
+
+/** By the first of its targets whose pace is known. */
+function etaOf(desk: Viewing, state: RequestState, position: number | null): Eta | null {
+  const { paces } = desk.memory;
+  if (isTerminal(state) || paces.size === 0) return null;
+  const account = accounts.loadAccount(desk.sql);
+  const names = desk.kinds[state.kind].targets(state);
+  const pace = names.map((name) => paces.get(name)).find((known) => known !== undefined);
+  if (!account || !pace) return null;
+  const { max_running: slots } = account.limits;
+  return estimate({ state, position, slots, pace, now: desk.now });
 }
 
 function tombstoneOf(of: Pick<Tombstone, 'id' | 'userId' | 'version'>, now: number): Tombstone {

@@ -1,14 +1,19 @@
 /** What each kind of request brings to the foreman: its rules and the look of its output. */
-import { createCatalog } from '../generation/catalog';
-import { decideGeneration } from '../generation/decide';
-import { createPresentGeneration } from '../generation/present';
+import { decideGeneration, targetsOf } from '../generation/decide';
+import { createPresentGeneration, outputExpiresAt } from '../generation/present';
+import type { GenerationSettings } from '../generation/settings';
 import type { Settings } from '../platform/config';
 import { createPresentRequest, type PresentRequest } from '../requests/view';
 import type { Desk } from './desk';
 
-export function createKinds(settings: Settings): Desk['kinds'] {
-  const catalog = createCatalog(settings);
-  return { generation: { decide: (input) => decideGeneration(catalog, input) } };
+export function createKinds({ catalog }: Pick<GenerationSettings, 'catalog'>): Desk['kinds'] {
+  return {
+    generation: {
+      decide: (input) => decideGeneration(catalog, input),
+      targets: (state) => targetsOf(catalog, state),
+      outputExpiresAt,
+    },
+  };
 }
 
 export function createPresenter(settings: Settings): PresentRequest {

@@ -4,8 +4,11 @@
  */
 import { confirmDueAt } from '../platform/backoff';
 import type { RequestId } from '../platform/ids';
+import * as abandoned from '../requests/abandoned';
 import * as ledger from '../requests/ledger';
 import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing';
+import * as reusable from '../requests/reuse';
+import type { Pace, TargetName, TargetVerdicts } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 
 export interface Lease {
@@ -32,6 +35,8 @@ export interface Memory {
   wake: Wake | null;
   /** There were more free slots than one change fills. */
   hasSpareSlots: boolean;
+  /** How quick targets are, as consumers have told: for estimates only. */
+  readonly paces: Map<TargetName, Pace>;
   /** When the alarm is set to, as far as this instance knows. */
   alarmAt: number | null;
 }
@@ -47,6 +52,7 @@ export function recall(sql: SqlStorage, now: number): Memory {
     waiting: 0,
     wake: null,
     hasSpareSlots: false,
+    paces: new Map(),
     alarmAt: null,
   };
   const grace = ledger.getGrace(sql);
@@ -87,10 +93,19 @@ export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
   const dues = [
     ledger.getEarliestDue(sql),
     ledger.getEarliestIdempotencyExpiry(sql),
+    abandoned.getEarliestDue(sql),
+    reusable.getEarliestExpiry(sql),
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
     memory.hasSpareSlots ? 0 : null,
     ...leaseEnds,
   ].filter((due) => due !== null);
   return dues.length === 0 ? null : Math.min(...dues);
+}
+
+export function learnPaces(memory: Memory, verdicts: TargetVerdicts): void {
+  for (const [name, { pace }] of Object.entries(verdicts)) {
+    // The keys of verdicts are names of targets, which the type of `entries` forgets.
+    if (pace) memory.paces.set(name as TargetName, pace);
+  }
 }

@@ -7,21 +7,24 @@ import { DurableObject } from 'cloudflare:workers';
 import * as accounts from '../accounts/limits';
 import * as tenancy from '../accounts/tenancy';
 import type { Account, Authorization, Credential, KeyRecord, Limits } from '../accounts/types';
-import { parseSettings } from '../platform/config';
 import type { DeliveryId, KeyId, RequestId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
 import * as ledger from '../requests/ledger';
 import type { RunMessage } from '../requests/types';
+import { readSettings } from '../settings';
 import * as deliveries from '../webhooks/deliveries';
 import type { Delivery, DeliveryClaim, DeliveryResult } from '../webhooks/types';
+import * as abandoning from './abandoning';
 import * as alarms from './alarm';
 import { type Desk, type Effect, fillSlots, wakeProjector } from './desk';
 import * as intake from './intake';
+import * as jobs from './jobs';
 import { createKinds, createPresenter } from './kinds';
 import { type Memory, nextDueAt, recall, snapshot } from './memory';
 import * as news from './news';
 import { createOutbox, type Outbox } from './outbox';
 import * as posting from './posting';
+import { type Revival, type ReviveAnswer, revive } from './reviving';
 import { migrate } from './schema';
 import { answerWatch, dismissWatchers, tellWatchers } from './watch';
 import * as work from './work';
@@ -33,13 +36,13 @@ export class Foreman extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const settings = parseSettings(env);
+    const { settings, generation } = readSettings(env);
     const { sql } = ctx.storage;
     migrate(ctx.storage);
     this.#fixed = {
       sql,
       settings,
-      kinds: createKinds(settings),
+      kinds: createKinds(generation),
       present: createPresenter(settings),
     };
     this.#outbox = createOutbox(env, consoleLogger);
@@ -58,12 +61,16 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => intake.submit(desk, submission));
   }
 
+  submitAll(submissions: readonly intake.Submission[]): intake.SubmitAnswer[] {
+    return this.#change((desk) => intake.submitAll(desk, submissions));
+  }
+
   replayOf(input: Parameters<typeof intake.replayOf>[1]): intake.SubmitAnswer | null {
-    return intake.replayOf(this.#fixed, input);
+    return intake.replayOf(this.#view(), input);
   }
 
   read(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
-    return intake.read(this.#fixed, input);
+    return intake.read(this.#view(), input);
   }
 
   cancel(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
@@ -80,7 +87,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   deliveriesOf(input: { credential: Credential; id: RequestId }): Delivery[] | null {
-    const readable = intake.read(this.#fixed, input);
+    const readable = intake.read(this.#view(), input);
     if (readable.outcome === 'unauthorized' || readable.outcome === 'forbidden') return null;
     return deliveries.getOfRequest(this.#fixed.sql, input.id);
   }
@@ -110,8 +117,28 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => work.settle(desk, input));
   }
 
+  keepJob(input: jobs.KeepJob): ReturnType<typeof jobs.keepJob> {
+    return this.#change((desk) => jobs.keepJob(desk, input));
+  }
+
+  nudge(input: { request: RequestId; attempt: number }): void {
+    this.#change((desk) => jobs.nudge(desk, input));
+  }
+
+  claimAbandoned(token: string): ReturnType<typeof abandoning.claimAbandoned> {
+    return abandoning.claimAbandoned(this.#fixed, token);
+  }
+
+  forgetAbandoned(token: string): void {
+    this.#change((desk) => abandoning.forgetAbandoned(desk, token));
+  }
+
   deadLetter(message: Pick<RunMessage, 'request' | 'release'>): { settled: boolean } {
     return this.#change((desk) => work.deadLetter(desk, message));
+  }
+
+  revive(revival: Revival): ReviveAnswer {
+    return this.#change((desk) => revive(desk, revival));
   }
 
   claimDelivery(input: { delivery: DeliveryId; token: string }): DeliveryClaim {
@@ -211,6 +238,10 @@ export class Foreman extends DurableObject<Env> {
     });
   }
 
+  #view(): intake.Viewing {
+    return { ...this.#fixed, memory: this.#memory, now: Date.now() };
+  }
+
   #changeAccount<T>(change: (desk: Desk) => T | null): T | null {
     return this.#change((desk) => {
       const changed = change(desk);
@@ -277,7 +308,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   #follow(effects: readonly Effect[]): void {
-    tellWatchers(this.ctx, this.#fixed, effects);
+    tellWatchers(this.ctx, this.#view(), effects);
     const sends = this.#outbox.send(effects);
     if (sends) this.ctx.waitUntil(sends);
     for (const effect of effects) {

@@ -3,8 +3,10 @@
  * cut off after 10 s and forgotten, as the foreman's due times send again what nobody confirmed.
  */
 import { deleteObjects, listObjectKeys } from '../images/store';
-import type { RequestId } from '../platform/ids';
+import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
+import type { AbandonedJob } from '../requests/abandoned';
+import type { CancelMessage } from '../requests/types';
 import type { Effect } from './desk';
 
 const SEND_TIMEOUT_MS = 10_000;
@@ -39,11 +41,16 @@ export function createOutbox(
       const posts = effects.flatMap((e) =>
         'send' in e && e.send === 'deliver' ? [e.message] : [],
       );
+      const cancels = effects.flatMap((e) =>
+        'send' in e && e.send === 'cancel' ? [cancelMessage(e.userId, e.job)] : [],
+      );
       const wakes = effects.flatMap((e) =>
         'send' in e && e.send === 'wake' ? [{ type: 'projection.wake', v: 1, user: e.userId }] : [],
       );
       const sends = [
-        runs.length > 0 ? sendTo('generation', env.GENERATION_QUEUE, runs) : null,
+        runs.length + cancels.length > 0
+          ? sendTo('generation', env.GENERATION_QUEUE, [...runs, ...cancels])
+          : null,
         posts.length > 0 ? sendTo('webhooks', env.WEBHOOKS_QUEUE, posts) : null,
         wakes.length > 0 ? sendTo('events', env.EVENTS_QUEUE, wakes) : null,
       ].filter((send) => send !== null);
@@ -60,6 +67,11 @@ export function createOutbox(
       }
     },
   };
+}
+
+function cancelMessage(userId: UserId, job: AbandonedJob): CancelMessage {
+  const { token, correlationId: correlation_id } = job;
+  return { type: 'generation.cancel', v: 1, user: userId, job: token, correlation_id };
 }
 
 async function purgeObjects(bucket: R2Bucket, id: RequestId): Promise<void> {

@@ -10,6 +10,7 @@ import type { Foreman } from './object';
 
 const methods = [
   'submit',
+  'submitAll',
   'replayOf',
   'read',
   'cancel',
@@ -18,7 +19,12 @@ const methods = [
   'claim',
   'renew',
   'settle',
+  'keepJob',
+  'nudge',
+  'claimAbandoned',
+  'forgetAbandoned',
   'deadLetter',
+  'revive',
   'claimDelivery',
   'settleDelivery',
   'pullNews',

@@ -4,8 +4,8 @@
  */
 import type { Credential } from '../accounts/types';
 import type { KeyId, RequestId } from '../platform/ids';
-import type { Desk, Effect } from './desk';
-import { type ReadAnswer, type Snapshot, snapshotOf } from './intake';
+import type { Effect } from './desk';
+import { type ReadAnswer, type Snapshot, snapshotOf, type Viewing } from './intake';
 
 /** The socket's first message is the present state; a message follows for every new version. */
 export type WatchMessage = Snapshot;
@@ -36,8 +36,8 @@ export function answerWatch(
   }
   const { 0: client, 1: server } = new WebSocketPair();
   ctx.acceptWebSocket(server, [input.id, input.credential.keyId]);
-  const { state, position } = answer;
-  server.send(JSON.stringify({ state, position } satisfies WatchMessage));
+  const { state, position, eta } = answer;
+  server.send(JSON.stringify({ state, position, eta } satisfies WatchMessage));
   return new Response(null, { status: 101, webSocket: client });
 }
 
@@ -48,7 +48,7 @@ export function dismissWatchers(ctx: DurableObjectState, keyId: KeyId): void {
 
 export function tellWatchers(
   ctx: DurableObjectState,
-  desk: Pick<Desk, 'sql'>,
+  desk: Viewing,
   effects: readonly Effect[],
 ): void {
   for (const effect of effects) {

@@ -4,24 +4,32 @@ import * as accounts from '../accounts/limits';
 import type { RequestId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { LEASE_MS } from '../requests/queueing';
+import { LEASE_MS, phaseOf } from '../requests/queueing';
 import type {
   AttemptResult,
+  Decision,
   EndedAttempt,
   RequestState,
   RunMessage,
   Running,
+  TargetName,
+  TargetVerdicts,
 } from '../requests/types';
 import { type Desk, fillSlots, save } from './desk';
+import { learnPaces } from './memory';
 
 /** All that a consumer needs for one call. */
 export interface Job {
   readonly state: Running;
   readonly token: string;
+  /** Names of the targets that could serve it, in order of preference. */
+  readonly targets: readonly TargetName[];
 }
 
 export type ClaimAnswer =
   | { readonly verdict: 'run'; readonly job: Job }
+  /** The verdicts on these targets are missing: the claim is to be made again with them. */
+  | { readonly verdict: 'check'; readonly targets: readonly TargetName[]; readonly sole: boolean }
   /** `stale`: the request moved on. `busy`: another consumer has this release. `later`: not now. */
   | { readonly verdict: 'stale' | 'busy' | 'later' };
 
@@ -34,28 +42,39 @@ export type SettleAnswer =
 /** Tokens are the caller's: a claim or settle whose answer got lost can be made again. */
 export function claim(
   desk: Desk,
-  message: Pick<RunMessage, 'request' | 'release'> & { readonly token: string },
+  message: Pick<RunMessage, 'request' | 'release'> & {
+    readonly token: string;
+    readonly verdicts: TargetVerdicts;
+  },
 ): ClaimAnswer {
+  const { token, verdicts } = message;
+  learnPaces(desk.memory, verdicts);
   const row = ledger.getOne(desk.sql, message.request);
   if (!row || row.state.status === 'deleted') return { verdict: 'stale' };
   const { state } = row;
-  if (state.status === 'running' && state.current.token === message.token) {
-    return { verdict: 'run', job: jobOf(state) };
+  if (state.status === 'running' && state.current.token === token) {
+    return { verdict: 'run', job: jobOf(desk, state) };
   }
-  if (state.status === 'running' && state.release === message.release) return { verdict: 'busy' };
-  const next = lifecycle.claim(
-    state,
-    {
-      release: message.release,
-      token: message.token,
-      decide: deciderFor(desk, state, 'slot_given'),
-    },
-    desk.now,
-  );
-  if (next === state) return { verdict: 'stale' };
+  if (phaseOf(state) === 'running' && state.release === message.release) return { verdict: 'busy' };
+  let decision: Decision | null = null;
+  const decideNext = deciderFor(desk, state, { moment: 'slot_given', verdicts });
+  const decide: lifecycle.Decide = (attempts) => {
+    decision = decideNext(attempts);
+    return decision;
+  };
+  const { release } = message;
+  const next = lifecycle.claim(state, { release, token, decide }, desk.now);
+  if (next === state) return unclaimed(decision);
   save(desk, row, next);
   fillSlots(desk);
-  return next.status === 'running' ? { verdict: 'run', job: jobOf(next) } : { verdict: 'later' };
+  if (next.status !== 'running') return { verdict: 'later' };
+  return { verdict: 'run', job: jobOf(desk, next) };
+}
+
+function unclaimed(decision: Decision | null): ClaimAnswer {
+  if (decision?.next !== 'check') return { verdict: 'stale' };
+  const { targets, sole } = decision;
+  return { verdict: 'check', targets, sole };
 }
 
 export function settle(
@@ -66,8 +85,11 @@ export function settle(
     readonly result: AttemptResult;
     /** For the attempt that may follow at once; null when this consumer has no time for one. */
     readonly nextToken: string | null;
+    readonly verdicts: TargetVerdicts;
   },
 ): SettleAnswer {
+  const { verdicts } = input;
+  learnPaces(desk.memory, verdicts);
   const row = ledger.getOne(desk.sql, input.request);
   // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
   if (!row) return { verdict: 'settled' };
@@ -79,7 +101,7 @@ export function settle(
       token: input.token,
       result: input.result,
       nextToken: input.nextToken,
-      decide: deciderFor(desk, state, 'attempt_ended'),
+      decide: deciderFor(desk, state, { moment: 'attempt_ended', verdicts }),
     },
     desk.now,
   );
@@ -88,7 +110,7 @@ export function settle(
     fillSlots(desk);
   } else if (!lifecycle.hasSettled(state, input.token)) return { verdict: 'stale' };
   return next.status === 'running' && next.current.token === input.nextToken
-    ? { verdict: 'run', job: jobOf(next) }
+    ? { verdict: 'run', job: jobOf(desk, next) }
     : { verdict: 'settled' };
 }
 
@@ -119,7 +141,7 @@ export function loseLease(desk: Desk, id: RequestId): void {
   if (row?.state.status !== 'running') desk.memory.leases.delete(id);
   if (!row || row.state.status === 'deleted') return;
   const { state } = row;
-  const decide = deciderFor(desk, state, 'attempt_ended');
+  const decide = deciderFor(desk, state, { moment: 'attempt_ended', verdicts: {} });
   save(desk, row, lifecycle.loseLease(state, { decide }, desk.now));
 }
 
@@ -138,13 +160,14 @@ export function deadLetter(
 function deciderFor(
   desk: Desk,
   state: RequestState,
-  moment: 'attempt_ended' | 'slot_given',
+  at: { readonly moment: 'attempt_ended' | 'slot_given'; readonly verdicts: TargetVerdicts },
 ): lifecycle.Decide {
   return (attempts) =>
     desk.kinds[state.kind].decide({
       state,
       attempts,
-      moment,
+      ...at,
+      waiting: desk.memory.waiting,
       budgetLeftMicros: budgetLeft(desk, state, attempts.slice(state.attempts.length)),
       now: desk.now,
       random: desk.random(),
@@ -165,4 +188,8 @@ function budgetLeft(
   return ending.reduce((sum, ended) => sum + ended.reservedMicros - ended.costMicros, left);
 }
 
-const jobOf = (state: Running): Job => ({ state, token: state.current.token });
+const jobOf = (desk: Pick<Desk, 'kinds'>, state: Running): Job => ({
+  state,
+  token: state.current.token,
+  targets: desk.kinds[state.kind].targets(state),
+});

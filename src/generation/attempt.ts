@@ -1,31 +1,41 @@
 /**
- * One attempt of a generation: load the inputs, call the provider, check the images, store them.
- * Whatever happens is told as a result; nothing is retried here but the put of a paid image.
+ * One attempt of a generation: load the inputs, call the provider, follow its job if it has one,
+ * store the images. Whatever happens is told as a result; nothing is retried here but the put of a
+ * paid image and the collection of a job that has ended.
  */
-
-import { inspectImage } from '../images/inspect';
 import type { ImageService } from '../images/service';
 import type { JsonObject } from '../platform/json';
 import type { Logger } from '../platform/log';
-import type { AttemptResult, Running } from '../requests/types';
-import { priceOf, sizeFor } from './candidates';
+import type { AttemptResult, JobProgress, RemoteJob, Running } from '../requests/types';
+import { callbackUrl } from './callbacks';
+import { sizeFor } from './candidates';
 import type { Catalog, Target } from './catalog';
 import { inputOf } from './decide';
+import { deliver } from './deliver';
+import { inputGone, inputNotRead, noAnswer, ownFault, targetGone } from './failures';
 import type { InputStore } from './inputs';
-import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
+import { followJob } from './job';
 import type {
+  CallContext,
+  JobAccepted,
   Provider,
   ProviderAnswer,
   ProviderFailure,
-  ProviderImage,
   ProviderJob,
+  ProviderSuccess,
 } from './providers/provider';
-import type { GenerationInput, GenerationOutput } from './types';
+import type { GenerationInput } from './types';
 
 /** An adapter that does not heed its signal is left behind after this much more. */
 const GRACE_MS = 1_000;
 const INPUT_TIMEOUT_MS = 30_000;
 const INPUT_MARGIN_MS = 2_000;
+/** An attempt that starts in the 8th minute of an invocation must end well before its 15th. */
+const MAX_CALL_MS = 240_000;
+/** How long a provider may take for a job of its own, unless the catalogue says otherwise. */
+const JOB_TIMEOUT_MS = 600_000;
+/** The images of a job that has ended could not be had: they are asked for again after this. */
+const COLLECT_AGAIN_MS = 10_000;
 
 export interface AttemptDeps {
   readonly catalog: Catalog;
@@ -34,29 +44,107 @@ export interface AttemptDeps {
   readonly images: Pick<ImageService, 'store'>;
   readonly providerTimeoutMs: number;
   readonly imageRetentionMs: number;
+  readonly linkSecret: string;
   /** When the invocation has to be done: what it still holds then is lost. */
   readonly endBefore: number;
   readonly now: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly log: Logger;
 }
 
-export async function makeAttempt(
-  state: Running,
-  stale: AbortSignal,
-  deps: AttemptDeps,
-): Promise<AttemptResult> {
+/** What belongs to this attempt alone. */
+export interface Attempt {
+  readonly state: Running;
+  /** Aborted when the attempt is no longer the current one. */
+  readonly stale: AbortSignal;
+  /** Tells the foreman where the provider's job stands; false when it is wanted no more. */
+  readonly keep: (progress: JobProgress) => Promise<boolean>;
+}
+
+/** See `Followed` for the ends without a result. */
+export type Made = AttemptResult | 'left' | 'unwanted';
+
+export async function makeAttempt(attempt: Attempt, deps: AttemptDeps): Promise<Made> {
+  const { state } = attempt;
   const target = deps.catalog.target(state.current);
   const provider = deps.provider(state.current.provider);
-  if (!target || !provider) return rejected('target_gone', 'This target is no longer configured.');
+  if (!target || !provider) return targetGone();
+  const { job } = state.current;
+  if (job) return collect({ ...attempt, target, provider, job, firstCheckMs: 0 }, deps);
   const input = inputOf(state);
   const inputs = await loadInputs(state, input, deps);
-  if (!inputs.ok)
-    return inputs.final ? rejected(INPUT_UNAVAILABLE, inputs.reason) : notSent(inputs.reason);
-  const job = jobFor(target, input, inputs);
-  const answer = await call(provider, job, { state, stale }, deps);
-  if (answer.outcome !== 'succeeded') return answer;
-  return deliver(answer, { state, stale, target, input }, deps);
+  if (!inputs.ok) return inputs.final ? inputGone(inputs.reason) : inputNotRead(inputs.reason);
+  const answer = await call(provider, jobFor(target, input, inputs), { ...attempt, target }, deps);
+  if (answer.outcome === 'succeeded') return deliverTo(attempt, { target, answer }, deps);
+  if (answer.outcome !== 'accepted') return answer;
+  return begin({ ...attempt, target, provider, answer }, deps);
 }
+
+/** The handle is kept before anybody waits: whoever comes next asks for the same job. */
+async function begin(
+  of: Attempt & { readonly target: Target; readonly provider: Provider; answer: JobAccepted },
+  deps: AttemptDeps,
+): Promise<Made> {
+  const { handle, providerRequestId, warnings, checkAfterMs: firstCheckMs } = of.answer;
+  const accepted = { handle, providerRequestId, warnings, queue: null };
+  if (!(await of.keep({ ...accepted, checkAfterMs: null }))) return 'unwanted';
+  const job: RemoteJob = { ...accepted, acceptedAt: deps.now(), wait: { for: 'call' } };
+  return collect({ ...of, job, firstCheckMs }, deps);
+}
+
+async function collect(
+  of: Attempt & {
+    readonly target: Target;
+    readonly provider: Provider;
+    readonly job: RemoteJob;
+    readonly firstCheckMs: number;
+  },
+  deps: AttemptDeps,
+): Promise<Made> {
+  const { state, stale, target, provider, job, firstCheckMs, keep } = of;
+  const { handle, providerRequestId, acceptedAt } = job;
+  const timeoutMs = target.timeoutMs ?? JOB_TIMEOUT_MS;
+  const answer = await followJob(
+    {
+      state,
+      provider,
+      handle,
+      providerRequestId,
+      acceptedAt,
+      timeoutMs,
+      firstCheckMs,
+      stale,
+      // What a provider on this machine can reach, one elsewhere may not: then it is only asked less.
+      expectsCallback: state.origin.startsWith('https:'),
+      texts: textsOf(inputOf(state)),
+    },
+    { ...deps, keep },
+  );
+  if (answer === 'left' || answer === 'unwanted') return answer;
+  if (answer.outcome !== 'succeeded') return answer;
+  const result = await deliverTo(of, { target, answer }, deps);
+  const isLate = deps.now() - acceptedAt > timeoutMs;
+  if (result.outcome === 'succeeded' || result.error.code !== 'output_unavailable' || isLate) {
+    return result;
+  }
+  // It is made and paid for: it is fetched again later rather than made again.
+  const checkAfterMs = COLLECT_AGAIN_MS;
+  const again = { handle, providerRequestId, warnings: [], queue: null, checkAfterMs };
+  return (await keep(again)) ? 'left' : 'unwanted';
+}
+
+function deliverTo(
+  { state, stale }: Attempt,
+  of: { readonly target: Target; readonly answer: ProviderSuccess },
+  deps: AttemptDeps,
+): Promise<AttemptResult> {
+  return deliver({ state, stale, ...of, input: inputOf(state) }, deps);
+}
+
+const textsOf = (input: GenerationInput): string[] =>
+  [input.prompt, input.negative_prompt, input.styled?.prompt, input.styled?.negative_prompt].filter(
+    (text) => typeof text === 'string',
+  );
 
 async function loadInputs(state: Running, input: GenerationInput, deps: AttemptDeps) {
   // Well before the deadline, so that no call is taken for made which was not.
@@ -85,10 +173,11 @@ function jobFor(
   input: GenerationInput,
   inputs: Pick<ProviderJob, 'image' | 'mask'>,
 ): ProviderJob {
+  const { prompt, negative_prompt: negativePrompt } = input.styled ?? input;
   return {
     model: target.model,
-    prompt: input.prompt,
-    negativePrompt: input.negative_prompt ?? null,
+    prompt,
+    negativePrompt: negativePrompt ?? null,
     n: input.n,
     size: sizeFor(target, input),
     aspectRatio: input.aspect_ratio ?? null,
@@ -111,153 +200,43 @@ function optionsFor(target: Target, input: GenerationInput): JsonObject {
 async function call(
   provider: Provider,
   job: ProviderJob,
-  of: { readonly state: Running; readonly stale: AbortSignal },
+  of: Attempt & { readonly target: Target },
   deps: AttemptDeps,
 ): Promise<ProviderAnswer> {
-  const { state } = of;
-  const limitMs = Math.max(1, Math.min(deps.providerTimeoutMs, state.deadlineAt - deps.now()));
-  const limit = AbortSignal.timeout(limitMs);
-  const signal = AbortSignal.any([limit, of.stale]);
-  const context = {
-    attempt: state.current.number,
-    requestId: state.id,
-    signal,
-    correlationId: state.correlationId,
-    traceparent: state.traceparent,
-  };
+  const { state, stale, target } = of;
+  const untilDeadline = state.deadlineAt - deps.now();
+  const longest = Math.min(target.timeoutMs ?? deps.providerTimeoutMs, MAX_CALL_MS);
+  const limitMs = Math.max(1, Math.min(longest, untilDeadline));
+  const signal = AbortSignal.any([AbortSignal.timeout(limitMs), stale]);
   try {
+    const context = contextOf(state, signal, deps);
     return await Promise.race([provider.generate(job, context), leftBehind(signal, limitMs)]);
   } catch (error) {
     const { id: request_id, correlationId: correlation_id } = state;
-    deps.log.error('provider.threw', {
-      provider: provider.name,
-      request_id,
-      correlation_id,
-      error,
-    });
-    return unknown('internal_error', 'The call ended in a fault of Foreman.');
+    const fields = { provider: provider.name, request_id, correlation_id };
+    deps.log.error('provider.threw', { ...fields, error });
+    return ownFault();
   }
+}
+
+function contextOf(state: Running, signal: AbortSignal, deps: AttemptDeps): CallContext {
+  const { id: requestId, userId, origin, correlationId, traceparent, deadlineAt } = state;
+  const { number: attempt } = state.current;
+  const place = { origin, userId, requestId, attempt, secret: deps.linkSecret };
+  return {
+    attempt,
+    requestId,
+    signal,
+    correlationId,
+    traceparent,
+    deadlineAt,
+    callbackUrl: callbackUrl(place),
+  };
 }
 
 function leftBehind(signal: AbortSignal, limitMs: number): Promise<ProviderFailure> {
   return new Promise((resolve) => {
-    const answer = () => resolve(unknown('timeout', `No answer within ${limitMs} ms.`));
+    const answer = () => resolve(noAnswer(limitMs));
     signal.addEventListener('abort', () => setTimeout(answer, GRACE_MS), { once: true });
   });
 }
-
-async function deliver(
-  answer: Extract<ProviderAnswer, { outcome: 'succeeded' }>,
-  of: {
-    readonly state: Running;
-    readonly stale: AbortSignal;
-    readonly target: Target;
-    readonly input: GenerationInput;
-  },
-  deps: AttemptDeps,
-): Promise<AttemptResult> {
-  const { state, target, input } = of;
-  const checked = check(answer.images.slice(0, input.n));
-  if (!checked.ok) return invalidOutput(checked.reason, answer.providerRequestId);
-  const until = Math.min(state.deadlineAt, deps.endBefore);
-  const untilTheEnd = AbortSignal.timeout(Math.max(1, until - deps.now()));
-  const stored = await deps.images.store({
-    requestId: state.id,
-    attempt: state.current.number,
-    userId: state.userId,
-    images: checked.images,
-    retentionMs: deps.imageRetentionMs,
-    now: deps.now(),
-    signal: AbortSignal.any([untilTheEnd, of.stale]),
-  });
-  if (!stored) return notStored(answer.providerRequestId);
-  const output: GenerationOutput = { images: stored };
-  return {
-    outcome: 'succeeded',
-    output: output as unknown as JsonObject,
-    costMicros: answer.costMicros ?? priceOf(target, input) * stored.length,
-    providerRequestId: answer.providerRequestId,
-    warnings: [
-      ...answer.warnings,
-      ...deviations({ stored, made: answer.images.length, target, input }),
-    ],
-  };
-}
-
-function check(images: readonly ProviderImage[]) {
-  if (images.length === 0) return { ok: false as const, reason: 'there is no image' };
-  const checked = [];
-  for (const image of images) {
-    const inspected = inspectImage(image.bytes);
-    if (!inspected.ok) return inspected;
-    checked.push({ ...image, ...inspected });
-  }
-  return { ok: true as const, images: checked };
-}
-
-/** What came is kept, but not in silence. */
-function deviations(of: {
-  readonly stored: GenerationOutput['images'];
-  readonly made: number;
-  readonly target: Target;
-  readonly input: GenerationInput;
-}): string[] {
-  const { stored, made, target, input } = of;
-  const warnings: string[] = [];
-  const asked = sizeFor(target, input);
-  const other = asked
-    ? stored.find((image) => image.width !== asked.width || image.height !== asked.height)
-    : undefined;
-  if (asked && other) {
-    warnings.push(
-      `asked for ${asked.width}x${asked.height}, ${target.provider} made ${other.width}x${other.height}`,
-    );
-  }
-  if (made !== input.n) {
-    warnings.push(`asked for ${input.n} image(s), ${target.provider} made ${made}`);
-  }
-  const format = input.output_format;
-  const odd = format && stored.find((image) => image.mediaType !== `image/${format}`);
-  if (odd) warnings.push(`asked for ${format}, ${target.provider} made ${odd.mediaType}`);
-  return warnings;
-}
-
-const notSent = (message: string): ProviderFailure => ({
-  outcome: 'not_sent',
-  error: { code: INPUT_UNAVAILABLE, message },
-  retryAfterMs: null,
-  providerRequestId: null,
-  possiblyBilled: false,
-});
-
-const rejected = (code: string, message: string): ProviderFailure => ({
-  outcome: 'rejected',
-  error: { code, message },
-  retryAfterMs: null,
-  providerRequestId: null,
-  possiblyBilled: false,
-});
-
-const unknown = (code: string, message: string): ProviderFailure => ({
-  outcome: 'unknown',
-  error: { code, message },
-  retryAfterMs: null,
-  providerRequestId: null,
-  possiblyBilled: true,
-});
-
-const notStored = (providerRequestId: string | null): ProviderFailure => ({
-  outcome: 'failed',
-  error: { code: STORAGE_FAILED, message: 'The images were made but could not be stored.' },
-  retryAfterMs: null,
-  providerRequestId,
-  possiblyBilled: true,
-});
-
-const invalidOutput = (reason: string, providerRequestId: string | null): ProviderFailure => ({
-  outcome: 'failed',
-  error: { code: 'invalid_output', message: `The answer is no valid image: ${reason}` },
-  retryAfterMs: null,
-  providerRequestId,
-  possiblyBilled: true,
-});

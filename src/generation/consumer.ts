@@ -2,37 +2,45 @@
  * The consumer of the generation queue: claims a release, makes attempts as long as the foreman has
  * another one ready at once, and settles each. The truth stays in the foreman throughout.
  */
+import type { KeepJob } from '../foreman/jobs';
 import type { ClaimAnswer, Job, SettleAnswer } from '../foreman/work';
 import type { ImageService } from '../images/service';
 import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
 import { done, retryAfter, type Verdict } from '../platform/queue';
-import type { AttemptResult, RunMessage } from '../requests/types';
+import type { AttemptResult, RunMessage, TargetVerdicts } from '../requests/types';
 import { type AttemptDeps, makeAttempt } from './attempt';
+import { type BreakerWatch, watchOver } from './breaker-watch';
 import type { LeaseKeeper } from './leases';
 
 /** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
 const CLAIM_RETRY_SECONDS = 30;
 /** A result that was paid for is worth several tries: about a minute, beyond any restart. */
-const SETTLE_DELAYS_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
+const PATIENCE_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
+/** A plan asks for the verdicts it lacks at most once more, when the catalogue changes meanwhile. */
+const MAX_CLAIMS = 3;
 
 export interface GenerationForeman {
-  claim(message: Pick<RunMessage, 'request' | 'release'> & { token: string }): Promise<ClaimAnswer>;
+  claim(
+    message: Pick<RunMessage, 'request' | 'release'> & { token: string; verdicts: TargetVerdicts },
+  ): Promise<ClaimAnswer>;
+  keepJob(input: KeepJob): Promise<{ verdict: 'kept' | 'stale' }>;
   settle(input: {
     request: RequestId;
     token: string;
     result: AttemptResult;
     nextToken: string | null;
+    verdicts: TargetVerdicts;
   }): Promise<SettleAnswer>;
 }
 
 export interface GenerationConsumerDeps extends AttemptDeps {
   readonly foreman: (userId: UserId) => GenerationForeman;
   readonly images: Pick<ImageService, 'store' | 'removeAttempt'>;
+  readonly breakers: BreakerWatch;
   readonly leases: LeaseKeeper;
   /** No attempt starts after this: the platform ends an invocation after 15 minutes. */
   readonly startBefore: number;
-  readonly sleep: (ms: number) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -43,8 +51,7 @@ export async function claimGeneration(
 ): Promise<{ verdict: Verdict; run: (() => Promise<void>) | null }> {
   let claimed: ClaimAnswer;
   try {
-    const { request, release } = message;
-    claimed = await deps.foreman(message.user).claim({ request, release, token: newToken() });
+    claimed = await claim(message, deps);
   } catch (error) {
     const { user: user_id, request: request_id, correlation_id } = message;
     deps.log.warn('generation.claim_failed', { user_id, request_id, correlation_id, error });
@@ -55,6 +62,24 @@ export async function claimGeneration(
   return { verdict: done, run: () => work(job, deps) };
 }
 
+/** First with what this isolate knows of the targets; then with what it has asked. */
+async function claim(message: RunMessage, deps: GenerationConsumerDeps): Promise<ClaimAnswer> {
+  const { user, request, release } = message;
+  const token = newToken();
+  const foreman = deps.foreman(user);
+  let answer = await foreman.claim({ request, release, token, verdicts: deps.breakers.known() });
+  for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
+    const asked = { targets: answer.targets, sole: answer.sole, permit: request };
+    const verdicts = { ...deps.breakers.known(), ...(await deps.breakers.ask(asked)) };
+    answer = await foreman.claim({ request, release, token, verdicts });
+    await deps.breakers.giveBack({ ...asked, used: usedBy(answer) });
+  }
+  return answer;
+}
+
+const usedBy = (answer: ClaimAnswer | SettleAnswer) =>
+  answer.verdict === 'run' ? answer.job.state.current : null;
+
 async function work(first: Job, deps: GenerationConsumerDeps): Promise<void> {
   let job: Job | null = first;
   while (job) job = await attemptOnce(job, deps);
@@ -62,21 +87,17 @@ async function work(first: Job, deps: GenerationConsumerDeps): Promise<void> {
 
 async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job | null> {
   const { state, token } = job;
-  const startedAt = deps.now();
   const lease = deps.leases.hold({ userId: state.userId, request: state.id, token });
+  const watch = watchOver(state, deps);
   try {
-    const result = await makeAttempt(state, lease.signal, deps);
-    deps.log.info('attempt.ended', {
-      correlation_id: state.correlationId,
-      request_id: state.id,
-      attempt: state.current.number,
-      provider: state.current.provider,
-      model: state.current.model,
-      outcome: result.outcome,
-      duration_ms: deps.now() - startedAt,
-      ...(result.outcome === 'succeeded' ? {} : { code: result.error.code }),
-    });
-    warnOperator(state, result, deps.log);
+    const keep = keeper(job, deps);
+    const result = await makeAttempt({ state, stale: lease.signal, keep }, deps);
+    if (result === 'left' || result === 'unwanted') {
+      await watch.leave(result);
+      return null;
+    }
+    await watch.end(result);
+    tell(state, result, deps);
     const answer = await settle(job, result, deps);
     if (answer?.verdict === 'run') return answer.job;
     if (answer?.verdict === 'stale' && result.outcome === 'succeeded') {
@@ -85,24 +106,43 @@ async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job 
     }
     return null;
   } finally {
+    watch.close();
     lease.end();
   }
 }
 
-/** A key that is refused or an account that is unpaid fails every request until somebody acts. */
-function warnOperator(state: Job['state'], result: AttemptResult, log: Logger): void {
-  if (result.outcome !== 'rejected') return;
-  const kind = result.error.details?.kind;
-  if (kind !== 'auth' && kind !== 'payment') return;
+/** Tells the foreman where a job stands. What it cannot be told is lost with the lease. */
+function keeper({ state, token }: Job, deps: GenerationConsumerDeps) {
+  const { userId, id: request, correlationId } = state;
   const { provider, model } = state.current;
+  return async (progress: KeepJob['progress']): Promise<boolean> => {
+    const input = { userId, request, token, provider, model, correlationId, progress };
+    const answer = await patiently(deps, state, 'generation.keep_job_failed', () =>
+      deps.foreman(userId).keepJob(input),
+    );
+    return answer?.verdict === 'kept';
+  };
+}
+
+function tell(state: Job['state'], result: AttemptResult, { log, now }: GenerationConsumerDeps) {
   const { id: request_id, correlationId: correlation_id } = state;
-  log.error('provider.needs_operator', {
+  const { number: attempt, provider, model, startedAt } = state.current;
+  log.info('attempt.ended', {
+    correlation_id,
+    request_id,
+    attempt,
     provider,
     model,
-    request_id,
-    correlation_id,
-    reason: kind,
+    outcome: result.outcome,
+    duration_ms: now() - startedAt,
+    ...(result.outcome === 'succeeded' ? {} : { code: result.error.code }),
   });
+  if (result.outcome !== 'rejected') return;
+  // A key that is refused or an account that is unpaid fails every request until somebody acts.
+  const kind = result.error.details?.kind;
+  if (kind !== 'auth' && kind !== 'payment') return;
+  const fields = { provider, model, request_id, correlation_id };
+  log.error('provider.needs_operator', { ...fields, reason: kind });
 }
 
 /** Null when the foreman could not be reached for so long that the lease is lost anyway. */
@@ -111,15 +151,31 @@ async function settle(
   result: AttemptResult,
   deps: GenerationConsumerDeps,
 ): Promise<SettleAnswer | null> {
-  const { state, token } = job;
+  const { state, token, targets } = job;
   const nextToken = deps.now() < deps.startBefore ? newToken() : null;
-  const settled = { request: state.id, token, result, nextToken };
-  for (const delay of [...SETTLE_DELAYS_MS, null]) {
+  const isOver = result.outcome === 'succeeded' || nextToken === null;
+  const asked = { targets: isOver ? [] : targets, sole: targets.length === 1, permit: state.id };
+  const verdicts = await deps.breakers.ask(asked);
+  const settled = { request: state.id, token, result, nextToken, verdicts };
+  const answer = await patiently(deps, state, 'generation.settle_failed', () =>
+    deps.foreman(state.userId).settle(settled),
+  );
+  await deps.breakers.giveBack({ ...asked, used: answer && usedBy(answer) });
+  return answer;
+}
+
+async function patiently<T>(
+  deps: GenerationConsumerDeps,
+  state: Job['state'],
+  event: string,
+  call: () => Promise<T>,
+): Promise<T | null> {
+  for (const delay of [...PATIENCE_MS, null]) {
     try {
-      return await deps.foreman(state.userId).settle(settled);
+      return await call();
     } catch (error) {
       const { id: request_id, correlationId: correlation_id } = state;
-      deps.log.warn('generation.settle_failed', { request_id, correlation_id, error });
+      deps.log.warn(event, { request_id, correlation_id, error });
       if (delay !== null) await deps.sleep(delay);
     }
   }

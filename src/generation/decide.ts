@@ -1,31 +1,40 @@
 /** Joins a generation's state with the catalogue of the moment, and asks the plan. */
-import type { Decision, EndedAttempt, RequestState } from '../requests/types';
+import type { Decision, EndedAttempt, RequestState, TargetName } from '../requests/types';
 import { candidatesFor } from './candidates';
-import type { Catalog } from './catalog';
+import { type Catalog, hasBreaker } from './catalog';
 import { type PlanInput, plan } from './plan';
 import type { GenerationInput } from './types';
 
 export function decideGeneration(
   catalog: Catalog,
-  input: Pick<PlanInput, 'moment' | 'budgetLeftMicros' | 'now' | 'random'> & {
+  input: Pick<
+    PlanInput,
+    'moment' | 'budgetLeftMicros' | 'verdicts' | 'waiting' | 'now' | 'random'
+  > & {
     readonly state: RequestState;
     readonly attempts: readonly EndedAttempt[];
   },
 ): Decision {
-  const { state, attempts, moment, budgetLeftMicros, now, random } = input;
-  const candidates = candidatesFor(catalog, { model: state.model, input: inputOf(state) });
+  const { state, ...rest } = input;
+  const { model } = state;
+  const asked = inputOf(state);
+  const candidates = candidatesFor(catalog, { model, input: asked }, input.verdicts);
   const { maxAttempts, maxCostMicros, retryUnknown } = state;
   return plan({
+    ...rest,
     candidates,
-    attempts,
-    moment,
     maxAttempts,
     maxCostMicros,
-    budgetLeftMicros,
     retryUnknown,
-    now,
-    random,
+    fallbackOnRefusal: asked.fallback_on_refusal ?? false,
   });
+}
+
+/** The targets that could serve a request and whose calls are watched, in order of preference. */
+export function targetsOf(catalog: Catalog, state: RequestState): TargetName[] {
+  return candidatesFor(catalog, { model: state.model, input: inputOf(state) })
+    .filter(({ passedOver, target }) => passedOver === null && hasBreaker(target))
+    .map(({ name }) => name);
 }
 
 /** A generation's `input` was parsed by `generationInputSchema` before it was admitted. */

@@ -3,8 +3,20 @@
  * candidates and the time go in, a decision comes out. It runs inside the foreman's transaction.
  */
 import { backoffMs, cappedRetryAfterMs } from '../platform/backoff';
-import type { Decision, EndedAttempt, RequestError } from '../requests/types';
+import type {
+  Decision,
+  EndedAttempt,
+  RequestError,
+  TargetVerdict,
+  TargetVerdicts,
+  WaitReason,
+} from '../requests/types';
 import type { Candidate } from './candidates';
+import { hasBreaker } from './catalog';
+
+const MIN_SPREAD_MS = 250;
+const SPREAD_EACH_MS = 20;
+const MAX_SPREAD_MS = 15_000;
 
 export interface PlanInput {
   /** Every target of the model and its fallbacks, in order of preference. */
@@ -17,6 +29,11 @@ export interface PlanInput {
   /** What is left of the user's budget; null when there is none. */
   readonly budgetLeftMicros: number | null;
   readonly retryUnknown: boolean;
+  /** Whether another provider may be asked what one has refused. */
+  readonly fallbackOnRefusal: boolean;
+  readonly verdicts: TargetVerdicts;
+  /** How many of the user's requests wait. */
+  readonly waiting: number;
   readonly now: number;
   /** Uniform in [0, 1). */
   readonly random: number;
@@ -32,44 +49,85 @@ export function plan(input: PlanInput): Decision {
   const verdict = last && finalVerdict(last, input);
   if (verdict) return { next: 'end', error: verdict };
 
-  const usable = input.candidates.filter((candidate) => isUsable(candidate, input.attempts));
+  const usable = input.candidates.filter((candidate) => isUsable(candidate, input));
   if (usable.length === 0) return { next: 'end', error: nothingUsable(input) };
   const affordable = usable.filter((candidate) => isAffordable(candidate, input));
   if (affordable.length === 0) return { next: 'end', error: overBudget(input) };
 
   const ranked = affordable
-    .map((candidate) => ({ candidate, ...historyOf(candidate, input.attempts) }))
+    .map((candidate) => rankedOf(candidate, input))
     .sort((a, b) => a.tries - b.tries);
-  const ready = ranked.filter((entry) => entry.coolUntil <= input.now);
-  if (input.moment === 'slot_given' || !last) {
-    const [first] = ready;
-    if (first) return choose(first, input);
-    const until = Math.min(...ranked.map((entry) => entry.coolUntil));
-    return { next: 'wait', until, reason: 'throttled' };
-  }
+  if (input.moment === 'slot_given' || !last) return tryNow(ranked, input);
 
   const triesOfLast = countTries(last.provider, last.model, input.attempts);
-  const untried = ready.find((entry) => entry.tries < triesOfLast);
-  if (untried) return choose(untried, input);
-  return pause(ranked, last, input);
+  const untried = ranked.filter((entry) => entry.tries < triesOfLast && !isCooling(entry, input));
+  const unchecked = uncheckedOf(untried);
+  if (unchecked.length > 0) return check(unchecked, ranked);
+  const ready = untried.find((entry) => isReady(entry, input));
+  return ready ? choose(ready, input) : pause(ranked, last, input);
 }
 
 interface Ranked {
   readonly candidate: Candidate;
   readonly tries: number;
-  /** Until then the provider asked not to be called; 0 when it did not. */
+  /** Until then the provider asked this very request not to call; 0 when it did not. */
   readonly coolUntil: number;
+  /** Of all callers; null when nobody has looked yet. */
+  readonly verdict: TargetVerdict | null;
+}
+
+function tryNow(ranked: readonly Ranked[], input: PlanInput): Decision {
+  const unchecked = uncheckedOf(ranked);
+  if (unchecked.length > 0) return check(unchecked, ranked);
+  const ready = ranked.find((entry) => isReady(entry, input));
+  return ready ? choose(ready, input) : waitFor(ranked, input);
+}
+
+const check = (unchecked: readonly Ranked[], ranked: readonly Ranked[]): Decision => ({
+  next: 'check',
+  targets: unchecked.map(({ candidate }) => candidate.name),
+  sole: ranked.length === 1,
+});
+
+const uncheckedOf = (ranked: readonly Ranked[]) =>
+  ranked.filter(({ verdict, candidate }) => verdict === null && hasBreaker(candidate.target));
+
+const isCooling = (entry: Ranked, { now }: PlanInput) => entry.coolUntil > now;
+
+const isReady = (entry: Ranked, input: PlanInput) =>
+  !isCooling(entry, input) && !entry.verdict?.blockedUntil;
+
+/**
+ * None may be called. Those that wait together come back spread over a time that grows with their
+ * number, so that a backlog does not ask for the same closed door all at once.
+ */
+function waitFor(ranked: readonly Ranked[], input: PlanInput): Decision {
+  const spreadMs = Math.min(MAX_SPREAD_MS, MIN_SPREAD_MS + input.waiting * SPREAD_EACH_MS);
+  const jitterMs = Math.floor(input.random * spreadMs);
+  const waits = ranked.map(({ coolUntil, verdict }) => {
+    const blockedUntil = verdict?.blockedUntil ?? 0;
+    if (coolUntil > blockedUntil) return { until: coolUntil, reason: 'throttled' as const };
+    const until = Math.max(blockedUntil, input.now) + jitterMs;
+    return { until, reason: waitReason(verdict) };
+  });
+  const { until, reason } = waits.reduce((a, b) => (b.until < a.until ? b : a));
+  return { next: 'wait', until, reason };
+}
+
+function waitReason(verdict: TargetVerdict | null): WaitReason {
+  switch (verdict?.state) {
+    case 'cooling':
+      return 'throttled';
+    case 'full':
+      return 'provider_queue';
+    default:
+      return 'breaker_open';
+  }
 }
 
 /** Ends that no further attempt may follow. */
 function finalVerdict(last: EndedAttempt, input: PlanInput): RequestError | null {
-  if (last.outcome === 'refused') {
-    return {
-      code: 'content_refused',
-      message: last.error?.message ?? 'The provider refused the content.',
-      details: { retryable: false, ...last.error?.details },
-    };
-  }
+  if (last.outcome === 'refused' && !hasOtherProvider(input)) return refusal(last);
   // Nothing is generated, and paid for, again because our own storage failed.
   if (last.error?.code === STORAGE_FAILED) return failure(last);
   if (input.attempts.length >= input.maxAttempts) return failure(last);
@@ -77,6 +135,11 @@ function finalVerdict(last: EndedAttempt, input: PlanInput): RequestError | null
   if (unknown === -1) return null;
   if (!input.retryUnknown) return failure(last);
   return input.attempts.slice(unknown + 1).some(mayBePaid) ? failure(last) : null;
+}
+
+/** Who refused once refuses again: only a provider that has not is worth asking. */
+function hasOtherProvider(input: PlanInput): boolean {
+  return input.fallbackOnRefusal && input.candidates.some((other) => isUsable(other, input));
 }
 
 /**
@@ -88,11 +151,13 @@ function mayBePaid({ outcome, possiblyBilled, repeatable }: EndedAttempt): boole
   return !repeatable && (outcome === 'unknown' || possiblyBilled);
 }
 
-function isUsable(candidate: Candidate, attempts: readonly EndedAttempt[]): boolean {
+function isUsable(candidate: Candidate, { attempts }: PlanInput): boolean {
   if (candidate.passedOver !== null) return false;
   const { provider, model } = candidate.target;
   return !attempts.some(
-    (a) => a.outcome === 'rejected' && a.provider === provider && a.model === model,
+    (ended) =>
+      ended.provider === provider &&
+      (ended.outcome === 'refused' || (ended.outcome === 'rejected' && ended.model === model)),
   );
 }
 
@@ -104,12 +169,17 @@ function isAffordable(candidate: Candidate, input: PlanInput): boolean {
   return input.budgetLeftMicros === null || priceMicros <= input.budgetLeftMicros;
 }
 
-function historyOf(candidate: Candidate, attempts: readonly EndedAttempt[]) {
+function rankedOf(candidate: Candidate, { attempts, verdicts }: PlanInput): Ranked {
   const { provider, model } = candidate.target;
   const own = attempts.filter((a) => a.provider === provider && a.model === model);
   const last = own.at(-1);
   const asked = last?.outcome === 'throttled' ? cappedRetryAfterMs(last.retryAfterMs) : 0;
-  return { tries: own.length, coolUntil: last && asked > 0 ? last.completedAt + asked : 0 };
+  return {
+    candidate,
+    tries: own.length,
+    coolUntil: last && asked > 0 ? last.completedAt + asked : 0,
+    verdict: verdicts[candidate.name] ?? null,
+  };
 }
 
 const countTries = (provider: string, model: string, attempts: readonly EndedAttempt[]) =>
@@ -144,22 +214,34 @@ function choose(entry: Ranked, input: PlanInput): Decision {
   };
 }
 
+/** Why this target, and why none that is preferred to it. */
 function reasonFor(candidate: Candidate, tries: number, input: PlanInput): string {
   const last = input.attempts.at(-1);
-  if (!last) {
-    const before = input.candidates.slice(0, input.candidates.indexOf(candidate));
-    const passed = before.map(
-      (other) => `${nameOf(other)} passed over: ${other.passedOver ?? 'over budget'}`,
-    );
-    return ['first choice', ...passed].join('; ');
-  }
+  const before = input.candidates.slice(0, input.candidates.indexOf(candidate));
+  const passed = before.flatMap((other) => {
+    const why = whyNot(other, input);
+    return why === null ? [] : [`${other.name} passed over: ${why}`];
+  });
+  if (!last) return ['first choice', ...passed].join('; ');
   const after = `after ${last.outcome} on ${last.provider}/${last.model}`;
-  return tries > 0 ? `retry ${after}` : `fallback ${after}`;
+  return [tries > 0 ? `retry ${after}` : `fallback ${after}`, ...passed].join('; ');
 }
 
-const nameOf = ({ target }: Candidate) => `${target.provider}/${target.model}`;
+/** Null when it has only had its turn. */
+function whyNot(candidate: Candidate, input: PlanInput): string | null {
+  if (candidate.passedOver !== null) return candidate.passedOver;
+  if (!isAffordable(candidate, input)) return 'over budget';
+  return input.verdicts[candidate.name]?.reason ?? null;
+}
+
+const refusal = (last: EndedAttempt): RequestError => ({
+  code: 'content_refused',
+  message: last.error?.message ?? 'The provider refused the content.',
+  details: { retryable: false, ...last.error?.details },
+});
 
 function failure(last: EndedAttempt): RequestError {
+  if (last.outcome === 'refused') return refusal(last);
   return {
     ...describeFailure(last),
     details: {

@@ -1,6 +1,6 @@
 /** A generation's output as clients see it. */
 import { imageUrl, signedUrl } from '../images/links';
-import type { RequestState } from '../requests/types';
+import type { RequestState, Succeeded } from '../requests/types';
 import type { PresentOutput } from '../requests/view';
 import type { GenerationOutput } from './types';
 
@@ -31,4 +31,9 @@ export function createPresentGeneration(deps: { readonly linkSecret: string }): 
 export function imagesOf(state: RequestState): GenerationOutput['images'] {
   if (state.status !== 'succeeded') return [];
   return (state.output as unknown as GenerationOutput).images;
+}
+
+/** When the first of the images goes. */
+export function outputExpiresAt(state: Succeeded): number {
+  return Math.min(...imagesOf(state).map((image) => image.expiresAt));
 }

@@ -1,29 +1,36 @@
-/** Takes a generation in: checks what only the catalogue can check, then hands it to the foreman. */
-import { z } from '@hono/zod-openapi';
+/** Takes generations in: makes whole what was asked, judges it, and hands it to the foreman. */
 import type { Credential } from '../accounts/types';
-import { newId } from '../platform/ids';
+import { AppError } from '../platform/errors';
+import { isId, newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
-import { requestOptionsSchema, webhookEventTypes } from '../requests/options';
-import type { RequestService, Submitted } from '../requests/service';
-import type { RequestSpec } from '../requests/types';
-import { type Candidate, candidatesFor } from './candidates';
+import { webhookEventTypes } from '../requests/options';
+import type { RequestService, Submission, Submitted } from '../requests/service';
+import type { RequestSpec, RequestState } from '../requests/types';
+import { type Assessment, assess, watchedTargets } from './assess';
+import type { BreakerWatch } from './breaker-watch';
 import type { Catalog } from './catalog';
-import { costLimitTooLow, invalidGeneration, noTargetAvailable, unknownModel } from './errors';
+import { inputOf } from './decide';
+import { costLimitTooLow, invalidGeneration, noTargetAvailable } from './errors';
 import type { InputStore } from './inputs';
 import { passedOverTargets } from './plan';
-import { checkGenerationInput, type GenerationInput, generationInputSchema } from './types';
-
-export const submissionSchema = generationInputSchema
-  .extend(requestOptionsSchema.shape)
-  .extend({ model: z.string().min(1).max(100).default('auto') });
-export type SubmissionBody = ReturnType<typeof submissionSchema.parse>;
+import type { Prospect } from './prospect';
+import {
+  checkFields,
+  checkModels,
+  type Defaults,
+  type Filled,
+  fill,
+  type SubmissionBody,
+  warningsFor,
+} from './submission';
+import type { GenerationInput, StyledPrompt } from './types';
 
 export interface SubmitInput {
   readonly credential: Credential;
   readonly body: SubmissionBody;
   /** The body as it came: equal bodies have equal fingerprints, whatever defaults are added. */
-  readonly rawBody: Json;
+  readonly rawBody: JsonObject;
   readonly context: Pick<
     RequestSpec,
     'idempotencyKey' | 'origin' | 'correlationId' | 'traceparent'
@@ -32,133 +39,196 @@ export interface SubmitInput {
 
 export interface GenerationService {
   submit(input: SubmitInput): Promise<Submitted>;
+  /** Each on its own; one hop to the foreman and one transaction for all that come through. */
+  submitAll(inputs: readonly SubmitInput[]): Promise<PromiseSettledResult<Submitted>[]>;
+  /** What would become of it. @throws AppError like `submit`, for what could not be served. */
+  foresee(input: SubmitInput): Promise<Prospect>;
 }
 
-export function createGenerationService(deps: {
+/** A prompt template of the operator's, by its name. */
+export interface Style {
+  readonly id: string;
+  /** What it sets where the client does not. */
+  readonly defaults: Defaults;
+  apply(asked: StyledPrompt): StyledPrompt;
+}
+
+export interface GenerationServiceDeps {
   readonly catalog: Catalog;
-  readonly requests: Pick<RequestService, 'submit' | 'replayOf'>;
+  readonly requests: Pick<RequestService, 'submit' | 'submitAll' | 'replayOf' | 'get'>;
   readonly inputs: InputStore;
+  /** Null: there is no such style. */
+  readonly style: (id: string) => Promise<Style | null>;
+  readonly breakers: Pick<BreakerWatch, 'peek'>;
   /** Why a URL must not be called; null when it may. `origin` is where the service was reached. */
   readonly urlFault: (url: string, origin: string) => string | null;
   readonly now: () => number;
-}): GenerationService {
-  const admit = async (input: SubmitInput, fingerprint: string): Promise<Submitted> => {
-    const { credential, body, context } = input;
-    const part = inputPart(body);
-    checkFields(body, part, (url) => deps.urlFault(url, context.origin));
-    checkModels(deps.catalog, body);
-    const candidates = candidatesFor(deps.catalog, { model: body.model, input: part });
-    const floorMicros = checkServable(candidates, body);
-    const kept = await deps.inputs.keep({ userId: credential.userId, input: part });
-    const spec = specOf({ ...input, kept, now: deps.now() });
-    const warnings = warningsFor(body, candidates);
-    return deps.requests.submit({ credential, spec, warnings, floorMicros, fingerprint });
+}
+
+interface Judged extends Filled {
+  readonly assessment: Extract<Assessment, { possible: true }>;
+  readonly warnings: readonly string[];
+  readonly parentId: RequestId | null;
+  readonly variationsOf: RequestId | null;
+}
+
+export function createGenerationService(deps: GenerationServiceDeps): GenerationService {
+  const judge = async (input: SubmitInput): Promise<Judged> => {
+    const { credential, body, rawBody, context } = input;
+    const named = (path: 'parent_id' | 'variations_of') =>
+      findRequest(deps, { credential, path, id: body[path] });
+    const [parent, original] = await Promise.all([named('parent_id'), named('variations_of')]);
+    const styleId = body.style ?? original?.input.style;
+    const style = typeof styleId === 'string' ? await findStyle(deps, styleId) : null;
+    const filled = fill(rawBody, [style?.defaults ?? {}, original ? originalOf(original) : {}]);
+    const styled = style ? { style: style.id, styled: style.apply(filled.input) } : {};
+    const whole = { model: filled.model, input: { ...filled.input, ...styled } };
+    checkFields(body, whole.input, (url) => deps.urlFault(url, context.origin));
+    checkModels(deps.catalog, whole);
+    const maxCostMicros = microsOf(body.max_cost_usd);
+    const assessment = assess(deps.catalog, { ...whole, maxCostMicros });
+    if (!assessment.possible) throw impossible(assessment);
+    const candidates = assessment.targets.map(({ candidate }) => candidate);
+    return {
+      ...whole,
+      assessment,
+      warnings: warningsFor(body, whole.input, candidates),
+      parentId: parent?.id ?? null,
+      variationsOf: original?.id ?? null,
+    };
   };
+
+  const prepare = async (input: SubmitInput, fingerprint: string): Promise<Submission> => {
+    const judged = await judge(input);
+    const { credential } = input;
+    const { userId } = credential;
+    const kept = await deps.inputs.keep({ userId, input: judged.input });
+    const spec = await specOf({ ...input, judged: { ...judged, input: kept }, now: deps.now() });
+    const floorMicros = judged.assessment.cheapestMicros;
+    return { credential, spec, warnings: judged.warnings, floorMicros, fingerprint };
+  };
+
+  /** It may have been accepted before, and be refused now for what has changed since. */
+  const replayOr = async (fault: unknown, input: SubmitInput, fingerprint: string) => {
+    const { credential, context } = input;
+    const { idempotencyKey: key } = context;
+    const earlier =
+      key === null ? null : await deps.requests.replayOf({ credential, key, fingerprint });
+    if (earlier) return earlier;
+    throw fault;
+  };
+
+  const prepareAll = (inputs: readonly SubmitInput[]) =>
+    Promise.all(
+      inputs.map(async (input) => {
+        const fingerprint = await fingerprintOf(input.rawBody);
+        const [prepared] = await Promise.allSettled([prepare(input, fingerprint)]);
+        return { input, fingerprint, prepared };
+      }),
+    );
 
   return {
     async submit(input) {
-      const { credential, context } = input;
       const fingerprint = await fingerprintOf(input.rawBody);
       try {
-        return await admit(input, fingerprint);
+        return await deps.requests.submit(await prepare(input, fingerprint));
       } catch (error) {
-        // It may have been accepted before, and be refused now for what has changed since.
-        const { idempotencyKey: key } = context;
-        const earlier =
-          key === null ? null : await deps.requests.replayOf({ credential, key, fingerprint });
-        if (earlier) return earlier;
-        throw error;
+        return replayOr(error, input, fingerprint);
       }
+    },
+
+    async submitAll(inputs) {
+      const items = await prepareAll(inputs);
+      const ready = items.flatMap(({ prepared }) =>
+        prepared.status === 'fulfilled' ? [prepared.value] : [],
+      );
+      const answers = ready.length === 0 ? [] : await deps.requests.submitAll(ready);
+      const next = answers.values();
+      return Promise.allSettled(
+        items.map(async ({ input, fingerprint, prepared }) => {
+          const answer = prepared.status === 'fulfilled' ? next.next().value : prepared;
+          if (answer?.status === 'fulfilled') return answer.value;
+          return replayOr(answer?.reason, input, fingerprint);
+        }),
+      );
+    },
+
+    async foresee(input) {
+      const judged = await judge(input);
+      const { model, warnings } = judged;
+      const maxCostMicros = microsOf(input.body.max_cost_usd);
+      const health = await deps.breakers.peek(watchedTargets(judged.assessment));
+      const asked = { model, input: judged.input, maxCostMicros };
+      return { model, warnings, health, assessment: assess(deps.catalog, asked, health) };
     },
   };
 }
 
-function specOf(
-  input: SubmitInput & { readonly kept: GenerationInput; readonly now: number },
-): RequestSpec {
-  const { credential, body, context, kept, now } = input;
+function impossible(assessment: Extract<Assessment, { possible: false }>): AppError {
+  if (assessment.cheapestMicros !== null) return costLimitTooLow(assessment.cheapestMicros / 1e6);
+  return noTargetAvailable(passedOverTargets(assessment.targets.map(({ candidate }) => candidate)));
+}
+
+/** @throws AppError `invalid_request` when the user has no such request. */
+async function findRequest(
+  { requests }: Pick<GenerationServiceDeps, 'requests'>,
+  of: { credential: Credential; path: string; id: string | undefined },
+): Promise<RequestState | null> {
+  const { credential, path, id } = of;
+  if (id === undefined) return null;
+  const missing = () => invalidGeneration([{ path, message: 'there is no such request' }]);
+  if (!isId('req', id)) throw missing();
+  try {
+    return (await requests.get({ credential, id })).state;
+  } catch (error) {
+    throw error instanceof AppError && error.code === 'not_found' ? missing() : error;
+  }
+}
+
+async function findStyle(deps: Pick<GenerationServiceDeps, 'style'>, id: string) {
+  const style = await deps.style(id);
+  if (!style) throw invalidGeneration([{ path: 'style', message: 'there is no such style' }]);
+  return style;
+}
+
+/** What a variation takes over. A seed of its own is what makes it one. */
+function originalOf(state: RequestState): Defaults {
+  const { seed: _, style: __, styled: ___, ...input } = inputOf(state);
+  return { ...(input as unknown as JsonObject), model: state.model };
+}
+
+async function specOf(
+  input: SubmitInput & { readonly judged: Judged; readonly now: number },
+): Promise<RequestSpec> {
+  const { credential, body, context, judged, now } = input;
+  const { model, input: asked, parentId, variationsOf } = judged;
+  const canBeReused = body.reuse === 'exact' && asked.seed !== undefined;
   return {
     ...context,
     id: newId('req', now),
     userId: credential.userId,
     kind: 'generation',
-    model: body.model,
-    input: asJson(kept),
-    units: kept.n,
+    model,
+    input: asJson(asked),
+    units: asked.n,
     metadata: body.metadata,
     priority: body.priority,
     maxAttempts: body.max_attempts,
-    maxCostMicros: body.max_cost_usd === undefined ? null : Math.round(body.max_cost_usd * 1e6),
+    maxCostMicros: microsOf(body.max_cost_usd),
     retryUnknown: body.retry_unknown,
     webhook: body.webhook_url
       ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }
       : null,
     retryOf: null,
+    parentId,
+    variationsOf,
+    reuseKey: canBeReused ? await fingerprintOf({ model, input: asJson(asked) } as Json) : null,
     createdAt: now,
     deadlineAt: now + body.deadline_seconds * 1000,
   };
 }
 
+const microsOf = (usd: number | undefined) => (usd === undefined ? null : Math.round(usd * 1e6));
+
 /** It was parsed from JSON, and holds nothing else; `inputOf` is the way back. */
 const asJson = (input: GenerationInput) => input as unknown as JsonObject;
-
-function checkModels(catalog: Catalog, body: SubmissionBody): void {
-  const named = [
-    { path: 'model', model: body.model },
-    ...(body.fallback_models ?? []).map((model, index) => ({
-      path: `fallback_models.${index}`,
-      model,
-    })),
-  ];
-  const unknown = named.find(({ model }) => !catalog.find(model));
-  if (unknown) throw unknownModel(unknown);
-}
-
-/** What is about the picture; the rest of the body is about the request. */
-function inputPart(body: SubmissionBody): GenerationInput {
-  const names = new Set(Object.keys(generationInputSchema.shape));
-  const part = Object.fromEntries(Object.entries(body).filter(([name]) => names.has(name)));
-  return part as GenerationInput;
-}
-
-function checkFields(
-  body: SubmissionBody,
-  input: GenerationInput,
-  urlFault: (url: string) => string | null,
-): void {
-  const faults = checkGenerationInput(input);
-  const webhookFault = body.webhook_url === undefined ? null : urlFault(body.webhook_url);
-  if (webhookFault) faults.push({ path: 'webhook_url', message: webhookFault });
-  for (const path of ['image', 'mask'] as const) {
-    const reference = input[path];
-    if (reference === undefined || !/^https?:/i.test(reference)) continue;
-    const fault = urlFault(reference);
-    if (fault) faults.push({ path, message: fault });
-  }
-  if (faults.length > 0) throw invalidGeneration(faults);
-}
-
-/** @returns the price of the cheapest target that can serve, in micro-dollars. */
-function checkServable(candidates: readonly Candidate[], body: SubmissionBody): number {
-  const able = candidates.filter((candidate) => candidate.passedOver === null);
-  if (able.length === 0) throw noTargetAvailable(passedOverTargets(candidates));
-  const cheapest = Math.min(...able.map((candidate) => candidate.priceMicros));
-  if (body.max_cost_usd !== undefined && cheapest > body.max_cost_usd * 1e6) {
-    throw costLimitTooLow(cheapest / 1e6);
-  }
-  return cheapest;
-}
-
-function warningsFor(body: SubmissionBody, candidates: readonly Candidate[]): string[] {
-  const warnings: string[] = [];
-  if (body.webhook_events && !body.webhook_url) {
-    warnings.push('webhook_events has no effect without webhook_url');
-  }
-  const providers = new Set<string>(candidates.map(({ target }) => target.provider));
-  for (const provider of Object.keys(body.provider_options ?? {})) {
-    if (!providers.has(provider)) {
-      warnings.push(`provider_options.${provider} has no effect: no target is of that provider`);
-    }
-  }
-  return warnings;
-}

@@ -71,8 +71,21 @@ export const generationInputSchema = z.strictObject({
     .optional()
     .describe('Options passed on as they are, by provider: `{"openai": {"quality": "high"}}`'),
   fallback_models: z.array(z.string().min(1).max(100)).max(8).optional(),
+  fallback_on_refusal: z
+    .boolean()
+    .optional()
+    .describe('Whether another provider may be asked what one has refused'),
 });
-export type GenerationInput = z.output<typeof generationInputSchema>;
+
+/** What a request stores: what was asked, and what a style made of it at that time. */
+export type GenerationInput = z.output<typeof generationInputSchema> & {
+  readonly style?: string | undefined;
+  readonly styled?: StyledPrompt | undefined;
+};
+export interface StyledPrompt {
+  readonly prompt: string;
+  readonly negative_prompt?: string | undefined;
+}
 
 /** The rules that need more than one field. */
 export function checkGenerationInput(input: GenerationInput): { path: string; message: string }[] {

@@ -4,6 +4,7 @@
  */
 import type { RequestId } from '../platform/ids';
 import { type Phase, phaseOf, rankOf } from './queueing';
+import { parseState } from './stored';
 import type { RequestState, Tombstone } from './types';
 import { isTerminal } from './types';
 
@@ -49,13 +50,12 @@ interface Row extends Record<string, SqlStorageValue> {
   state: string;
 }
 
-/** Rows are written by this file only, so what they hold is what `save` was given. */
 function fromRow(row: Row): LedgerRow {
   return {
     phase: row.phase as Phase,
     dueAt: row.due_at,
     projectedVersion: row.projected_version,
-    state: JSON.parse(row.state) as RequestState | Tombstone,
+    state: parseState(row.state),
   };
 }
 
@@ -73,9 +73,10 @@ export function createOne(
   const { state, dueAt } = input;
   sql.exec(
     `INSERT INTO requests (id, phase, live, rank, due_at, projected_version, state)
-     VALUES (?, ?, 1, ?, ?, NULL, ?)`,
+     VALUES (?, ?, ?, ?, ?, NULL, ?)`,
     state.id,
     phaseOf(state),
+    isTerminal(state) ? 0 : 1,
     rankOf(state),
     dueAt,
     JSON.stringify(state),
@@ -139,6 +140,19 @@ export function getNextForSlot(sql: SqlStorage): LedgerRow | null {
     `SELECT ${COLUMNS} FROM requests WHERE live = 1 AND phase = 'slot' ORDER BY rank, id LIMIT 1`,
   );
   return row ? fromRow(row) : null;
+}
+
+/** Those that wait for the output of this one, best rank first. */
+export function getFollowers(sql: SqlStorage, id: RequestId): LedgerRow[] {
+  return sql
+    .exec<Row>(
+      `SELECT ${COLUMNS} FROM requests
+       WHERE live = 1 AND phase = 'request' AND json_extract(state, '$.reusedFrom') = ?
+       ORDER BY rank, id`,
+      id,
+    )
+    .toArray()
+    .map(fromRow);
 }
 
 /** 1 is next: how many of the user's requests that want or have a release stand before this one. */

@@ -4,6 +4,8 @@
  * current one, returns the very same object: that identity is how callers see that they were fenced
  * off. What to try next is decided elsewhere and passed in.
  */
+import type { JsonObject } from '../platform/json';
+import { bounded, recheck, withJobWait } from './remote-job';
 import type {
   AttemptResult,
   ChosenTarget,
@@ -13,6 +15,7 @@ import type {
   Queued,
   RequestError,
   RequestEvent,
+  RequestId,
   RequestSpec,
   RequestState,
   RequestStatus,
@@ -35,7 +38,36 @@ export function accept(spec: RequestSpec, warnings: readonly string[]): Queued {
     warnings,
     startedAt: null,
     release: 0,
+    reusedFrom: null,
   };
+}
+
+/** An equal request has this output already: nothing is made, and nothing is charged. */
+export function reuse(
+  state: Queued,
+  facts: { from: RequestId; output: JsonObject },
+  now: number,
+): Finished {
+  const { wait: _, ...rest } = state;
+  return {
+    ...rest,
+    ...stamp(state, 'succeeded', now),
+    status: 'succeeded',
+    completedAt: now,
+    output: facts.output,
+    reusedFrom: facts.from,
+  };
+}
+
+/** An equal request is under way: this one waits for its output. */
+export function join(state: Queued, from: RequestId): Queued {
+  return { ...state, wait: { for: 'request' }, reusedFrom: from };
+}
+
+/** The request that this one waited for brought nothing: it goes its own way. */
+export function leave(state: RequestState): RequestState {
+  if (state.status !== 'queued' || state.wait.for !== 'request') return state;
+  return { ...state, wait: { for: 'slot' }, reusedFrom: null };
 }
 
 /** Gives the request a slot. Each release has a new number, so older wake-ups turn stale. */
@@ -50,6 +82,11 @@ export function release(state: RequestState, now: number): RequestState {
 
 /** The wake-up was not confirmed by a claim in time: the same release is sent again. */
 export function resend(state: RequestState, now: number): RequestState {
+  if (state.status === 'running') {
+    const wait = state.current.job?.wait;
+    if (wait?.for !== 'claim') return state;
+    return withJobWait(state, { for: 'claim', sentAt: now, sends: wait.sends + 1 });
+  }
   if (state.status !== 'queued' || state.wait.for !== 'claim') return state;
   return { ...state, wait: { for: 'claim', sentAt: now, sends: state.wait.sends + 1 } };
 }
@@ -67,8 +104,13 @@ export function claim(
   facts: { release: number; token: string; decide: Decide },
   now: number,
 ): RequestState {
-  if (state.status !== 'queued' || state.wait.for !== 'claim') return state;
   if (state.release !== facts.release) return state;
+  if (state.status === 'running') {
+    if (state.current.job?.wait.for !== 'claim') return state;
+    const { current } = withJobWait(state, { for: 'call' });
+    return { ...state, current: { ...current, token: facts.token } };
+  }
+  if (state.status !== 'queued' || state.wait.for !== 'claim') return state;
   return follow(state, { decision: facts.decide(state.attempts), token: facts.token }, now);
 }
 
@@ -92,7 +134,11 @@ export function settle(
       ...stamp(state, 'succeeded', now),
       status: 'succeeded',
       attempts,
-      warnings: unique([...state.warnings, ...facts.result.warnings]),
+      warnings: bounded([
+        ...state.warnings,
+        ...(state.current.job?.warnings ?? []),
+        ...facts.result.warnings,
+      ]),
       completedAt: now,
       output: facts.result.output,
     };
@@ -104,13 +150,20 @@ export function settle(
   return follow(queued, { decision, token: facts.nextToken ?? '' }, now);
 }
 
-/** Nobody renewed the lease: whether the call was made and billed is not known. */
+/**
+ * Nobody renewed the lease: whether the call was made and billed is not known. A job that the
+ * provider has is simply asked for again.
+ */
 export function loseLease(
   state: RequestState,
   facts: { decide: Decide },
   now: number,
 ): RequestState {
   if (state.status !== 'running') return state;
+  if (state.current.job) {
+    if (state.current.job.wait.for !== 'call') return state;
+    return recheck(withJobWait(state, { for: 'time', until: now }), now);
+  }
   const result: AttemptResult = {
     outcome: 'unknown',
     error: { code: 'lease_lost', message: 'The process that made this call went away.' },
@@ -185,6 +238,8 @@ function follow(
       return start(state, { target: decision.target, token }, now);
     case 'wait':
       return { ...state, wait: { for: 'time', until: decision.until, reason: decision.reason } };
+    case 'check':
+      return state;
     case 'end':
       return finish(state, 'failed', decision.error, now);
   }
@@ -210,6 +265,7 @@ function start(
       reservedMicros: facts.target.priceMicros,
       repeatable: facts.target.repeatable,
       token: facts.token,
+      job: null,
     },
   };
 }
@@ -272,7 +328,8 @@ function endAttempt(
   token: string | null,
   now: number,
 ): EndedAttempt {
-  const attempt = { ...state.current, token };
+  const { job, ...running } = state.current;
+  const attempt = { ...running, token };
   const failed = result.outcome !== 'succeeded';
   const possiblyBilled = failed && result.possiblyBilled;
   const charged = possiblyBilled ? attempt.reservedMicros : 0;
@@ -282,7 +339,7 @@ function endAttempt(
     outcome: result.outcome,
     costMicros: failed ? charged : result.costMicros,
     possiblyBilled,
-    providerRequestId: result.providerRequestId,
+    providerRequestId: result.providerRequestId ?? job?.providerRequestId ?? null,
     retryAfterMs: failed ? result.retryAfterMs : null,
     error: failed ? result.error : null,
   };
@@ -296,10 +353,3 @@ function stamp(
   const version = state.version + 1;
   return { version, events: [...state.events, { type: `request.${status}`, version, at: now }] };
 }
-
-/** What a provider has to say is bounded, as it is stored, listed and sent with the request. */
-const MAX_WARNINGS = 20;
-const MAX_WARNING_CHARS = 300;
-
-const unique = (texts: readonly string[]): readonly string[] =>
-  [...new Set(texts.map((text) => text.slice(0, MAX_WARNING_CHARS)))].slice(0, MAX_WARNINGS);

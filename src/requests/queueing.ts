@@ -2,7 +2,7 @@
  * Who goes next, and when something has to happen to a request by itself. Pure.
  */
 import { confirmDueAt } from '../platform/backoff';
-import type { Priority, RequestState } from './types';
+import type { Priority, RemoteJob, RequestState } from './types';
 import { isTerminal } from './types';
 
 /** A claimed attempt whose lease is not renewed for this long is lost: what a kill costs. */
@@ -29,9 +29,10 @@ export function rankOf(request: {
 /** When the foreman must look at this request again. A lease is not here: it is kept in memory. */
 export function dueAt(state: RequestState, hotMs: number): number {
   if (isTerminal(state)) return state.completedAt + hotMs;
-  if (state.status === 'running') return state.deadlineAt;
+  if (state.status === 'running') return Math.min(state.deadlineAt, jobDueAt(state.current.job));
   switch (state.wait.for) {
     case 'slot':
+    case 'request':
       return state.deadlineAt;
     case 'claim':
       return Math.min(state.deadlineAt, confirmDueAt(state.wait));
@@ -40,16 +41,37 @@ export function dueAt(state: RequestState, hotMs: number): number {
   }
 }
 
-/** How a stored request is found again: what it waits for, or that it no longer waits. */
-export type Phase = 'slot' | 'claim' | 'time' | 'running' | 'finished' | 'deleted';
+/** A job that is asked for under a lease has no time of its own. */
+function jobDueAt(job: RemoteJob | null): number {
+  if (!job || job.wait.for === 'call') return Number.POSITIVE_INFINITY;
+  return job.wait.for === 'time' ? job.wait.until : confirmDueAt(job.wait);
+}
+
+/**
+ * How a stored request is found again: what it waits for, or that it no longer waits. `running` is
+ * under a lease; `remote` is left to the provider.
+ */
+export type Phase =
+  | 'slot'
+  | 'claim'
+  | 'time'
+  | 'request'
+  | 'running'
+  | 'remote'
+  | 'finished'
+  | 'deleted';
 
 export function phaseOf(state: RequestState): Phase {
   if (isTerminal(state)) return 'finished';
-  return state.status === 'running' ? 'running' : state.wait.for;
+  if (state.status === 'queued') return state.wait.for;
+  const { job } = state.current;
+  return job && job.wait.for !== 'call' ? 'remote' : 'running';
 }
 
 /** Released or running: it counts against `max_running`. */
-export const holdsSlot = (phase: Phase) => phase === 'claim' || phase === 'running';
+export const holdsSlot = (phase: Phase) =>
+  phase === 'claim' || phase === 'running' || phase === 'remote';
 
 /** Accepted and neither released nor running: it counts against `max_waiting`. */
-export const isWaiting = (phase: Phase) => phase === 'slot' || phase === 'time';
+export const isWaiting = (phase: Phase) =>
+  phase === 'slot' || phase === 'time' || phase === 'request';

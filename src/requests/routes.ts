@@ -166,9 +166,9 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   });
 
   app.openapi(cancelRoute, async (c) => {
-    const { state, position } = await requests.cancel(named(c));
+    const { state, position, eta } = await requests.cancel(named(c));
     describe(c, state);
-    return c.json(present(state, { position }), 200);
+    return c.json(present(state, { position, eta }), 200);
   });
 
   app.openapi(retryRoute, async (c) => {

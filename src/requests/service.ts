@@ -5,6 +5,8 @@
 import { forbidden, unauthorized } from '../accounts/errors';
 import type { Credential, Refusal } from '../accounts/types';
 import type { ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
+
+export type { Submission };
 import { AppError } from '../platform/errors';
 import { newId, type RequestId } from '../platform/ids';
 import {
@@ -29,13 +31,14 @@ export interface ReplayOf {
 /** The calls of the user's foreman that this service makes. */
 export interface RequestForeman {
   submit(submission: Submission): Promise<SubmitAnswer>;
+  submitAll(submissions: readonly Submission[]): Promise<SubmitAnswer[]>;
   replayOf(input: ReplayOf): Promise<SubmitAnswer | null>;
   read(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
   cancel(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
   remove(input: {
     credential: Credential;
     id: RequestId;
-    archived: { version: number } | null;
+    archived: Pick<RequestState, 'version' | 'reuseKey'> | null;
   }): Promise<{ outcome: 'deleted' | 'absent' | 'unauthorized' | 'forbidden' }>;
   /** Null when the request cannot be watched; `read` then says why. */
   watch(input: { credential: Credential; id: RequestId }): Promise<Watch | null>;
@@ -53,6 +56,8 @@ type Named = { readonly credential: Credential; readonly id: RequestId };
 
 export interface RequestService {
   submit(submission: Submission): Promise<Submitted>;
+  /** Of one user, in one transaction; answers in the same order. */
+  submitAll(submissions: readonly Submission[]): Promise<PromiseSettledResult<Submitted>[]>;
   /** What an idempotency key already stands for; null when it is free. */
   replayOf(input: ReplayOf): Promise<Submitted | null>;
   get(input: Named): Promise<Snapshot>;
@@ -91,7 +96,7 @@ export function createRequestService(deps: {
       case 'found':
         return answer;
       case 'absent':
-        return { state: await archived(input), position: null };
+        return { state: await archived(input), position: null, eta: null };
       case 'deleted':
         throw requestNotFound(input.id);
       default:
@@ -110,7 +115,7 @@ export function createRequestService(deps: {
         return { ...answer, replayed: true, headers: {} };
       case 'replayed_archived': {
         const state = await archived({ credential, id: answer.requestId });
-        return { state, position: null, replayed: true, headers: {} };
+        return { state, position: null, eta: null, replayed: true, headers: {} };
       }
       case 'deleted':
         throw replayOfDeleted();
@@ -128,6 +133,14 @@ export function createRequestService(deps: {
     return submitted(credential, await deps.foreman(credential.userId).submit(submission));
   };
 
+  const submitAll: RequestService['submitAll'] = async (submissions) => {
+    const [first] = submissions;
+    if (!first) return [];
+    const { credential } = first;
+    const answers = await deps.foreman(credential.userId).submitAll(submissions);
+    return Promise.allSettled(answers.map((answer) => submitted(credential, answer)));
+  };
+
   const wait: RequestService['wait'] = async (input) => {
     const until = deps.now() + input.ms;
     const isOver = (state: RequestState) => input.until(state) || isTerminal(state);
@@ -143,6 +156,7 @@ export function createRequestService(deps: {
 
   return {
     submit,
+    submitAll,
     get,
     wait,
 
@@ -179,8 +193,8 @@ export function createRequestService(deps: {
       const foreman = deps.foreman(input.credential.userId);
       let answer = await foreman.remove({ ...input, archived: null });
       if (answer.outcome === 'absent') {
-        const { version } = await archived(input);
-        answer = await foreman.remove({ ...input, archived: { version } });
+        const { version, reuseKey } = await archived(input);
+        answer = await foreman.remove({ ...input, archived: { version, reuseKey } });
       }
       if (answer.outcome !== 'deleted') throw denied(answer.outcome, 'requests:write');
     },
@@ -194,6 +208,8 @@ export function createRequestService(deps: {
         ...context,
         id: newId('req', now),
         retryOf: id,
+        // What is tried again is to be made again.
+        reuseKey: null,
         createdAt: now,
         deadlineAt: now + (state.deadlineAt - state.createdAt),
       };
@@ -211,6 +227,7 @@ export function createRequestService(deps: {
 function specOf(state: RequestState): RequestSpec {
   const { id, userId, kind, model, input, units, metadata, priority } = state;
   const { maxAttempts, maxCostMicros, retryUnknown, webhook, retryOf, idempotencyKey } = state;
+  const { parentId, variationsOf, reuseKey } = state;
   const { createdAt, deadlineAt, origin, correlationId, traceparent } = state;
   return {
     id,
@@ -226,6 +243,9 @@ function specOf(state: RequestState): RequestSpec {
     retryUnknown,
     webhook,
     retryOf,
+    parentId,
+    variationsOf,
+    reuseKey,
     idempotencyKey,
     createdAt,
     deadlineAt,

@@ -1,6 +1,7 @@
 /** D1's view of requests: the index for lists and history. Every query is one tenant's. */
 import type { RequestId, UserId } from '../platform/ids';
 import { costMicros } from './lifecycle';
+import { parseState } from './stored';
 import type { RequestState, RequestStatus, Tombstone } from './types';
 import { isTerminal } from './types';
 
@@ -48,7 +49,7 @@ export function createRequestStore(db: D1Database): RequestStore {
         .bind(id, userId)
         .first<{ status: string; state: string }>();
       if (!row) return null;
-      return row.status === 'deleted' ? 'deleted' : parseState(row.state);
+      return row.status === 'deleted' ? 'deleted' : stateOf(row.state);
     },
 
     async getPage(query) {
@@ -67,7 +68,7 @@ export function createRequestStore(db: D1Database): RequestStore {
         )
         .bind(...values, query.limit)
         .all<{ state: string; sort_value: number }>();
-      return results.map((row) => ({ state: parseState(row.state), sortValue: row.sort_value }));
+      return results.map((row) => ({ state: stateOf(row.state), sortValue: row.sort_value }));
     },
 
     async getCount(query) {
@@ -162,5 +163,5 @@ function conditions(query: PageQuery): { where: string[]; values: (string | numb
   return { where, values };
 }
 
-/** Written by `upsertStatement` only. */
-const parseState = (text: string) => JSON.parse(text) as RequestState;
+/** Written by `upsertStatement` only, and never for a tombstone. */
+const stateOf = (text: string) => parseState(text) as RequestState;

@@ -79,6 +79,36 @@ interface AttemptBase {
 
 export interface RunningAttempt extends AttemptBase {
   readonly token: string;
+  /** The provider's own job for this attempt; null while (or when) the call itself is the work. */
+  readonly job: RemoteJob | null;
+}
+
+/** A job that goes on at the provider by itself. It outlives whoever asks for it. */
+export interface RemoteJob {
+  /** The adapter's own: all it needs to ask for the job or to cancel it. */
+  readonly handle: JsonObject;
+  readonly acceptedAt: number;
+  readonly providerRequestId: string | null;
+  readonly warnings: readonly string[];
+  /** What the provider last said of its own queue; null when the job runs or it does not say. */
+  readonly queue: { readonly position: number | null } | null;
+  readonly wait: JobWait;
+}
+
+/** Asked for under a lease, left alone until a time, or sent to the queue to be asked for. */
+export type JobWait =
+  | { readonly for: 'call' }
+  | { readonly for: 'time'; readonly until: number }
+  | { readonly for: 'claim'; readonly sentAt: number; readonly sends: number };
+
+/** What a consumer reports of a job that has not ended. */
+export interface JobProgress {
+  readonly handle: JsonObject;
+  readonly providerRequestId: string | null;
+  readonly warnings: readonly string[];
+  readonly queue: RemoteJob['queue'];
+  /** When to ask again; null: the consumer goes on asking under its lease. */
+  readonly checkAfterMs: number | null;
 }
 
 export interface EndedAttempt extends AttemptBase {
@@ -121,6 +151,12 @@ export interface RequestSpec {
   readonly retryUnknown: boolean;
   readonly webhook: WebhookTarget | null;
   readonly retryOf: RequestId | null;
+  /** A request of the same user that the client says this one stems from. */
+  readonly parentId: RequestId | null;
+  /** The request whose input this one varies. */
+  readonly variationsOf: RequestId | null;
+  /** What equal requests share, SHA-256; null when the client wants no results reused. */
+  readonly reuseKey: string | null;
   readonly idempotencyKey: string | null;
   readonly createdAt: number;
   readonly deadlineAt: number;
@@ -138,17 +174,24 @@ interface StateBase extends RequestSpec {
   readonly startedAt: number | null;
   /** Number of the last wake-up sent for this request; a message with another one is stale. */
   readonly release: number;
+  /** The request whose output this one has, or waits for. */
+  readonly reusedFrom: RequestId | null;
 }
 
-/** Waiting for a slot, sent to the queue, or waiting for a time. Only the first two want a slot. */
+/** What a request waits for. Only the first two want a slot. */
 export type Wait =
   | { readonly for: 'slot' }
   | { readonly for: 'claim'; readonly sentAt: number; readonly sends: number }
   | {
       readonly for: 'time';
       readonly until: number;
-      readonly reason: 'backoff' | 'throttled' | 'breaker_open';
-    };
+      readonly reason: WaitReason;
+    }
+  /** An equal request of the same user is under way, and its output will do. */
+  | { readonly for: 'request' };
+
+/** `provider_queue`: all the calls that the provider allows at once are in use. */
+export type WaitReason = 'backoff' | 'throttled' | 'breaker_open' | 'provider_queue';
 
 export interface Queued extends StateBase {
   readonly status: 'queued';
@@ -187,14 +230,36 @@ export interface Tombstone {
   readonly purged: boolean;
 }
 
+/** A target as the ledger names it. */
+export type TargetName = `${string}/${string}`;
+
+/** How long the last runs of a target took, when there were enough to say. */
+export interface Pace {
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+}
+
+/** Whether a target may be called now, by all that is known of its last calls, whoever made them. */
+export interface TargetVerdict {
+  readonly state: 'closed' | 'half_open' | 'open' | 'cooling' | 'full';
+  /** Null: now. Else when it is worth asking again. */
+  readonly blockedUntil: number | null;
+  /** Why it is blocked, for the ledger; null when it is not. */
+  readonly reason: string | null;
+  readonly pace: Pace | null;
+}
+export type TargetVerdicts = Readonly<Record<TargetName, TargetVerdict>>;
+
 /** What the plan says when an attempt is wanted. Pure data, decided inside the transaction. */
 export type Decision =
   | { readonly next: 'attempt'; readonly target: ChosenTarget }
   | {
       readonly next: 'wait';
       readonly until: number;
-      readonly reason: 'backoff' | 'throttled' | 'breaker_open';
+      readonly reason: WaitReason;
     }
+  /** The verdicts on these targets are missing; `sole`: no other target can serve the request. */
+  | { readonly next: 'check'; readonly targets: readonly TargetName[]; readonly sole: boolean }
   | { readonly next: 'end'; readonly error: RequestError };
 
 export interface ChosenTarget {
@@ -231,6 +296,16 @@ export const runMessageSchema = z.object({
   user: z.custom<Id<'usr'>>((value) => typeof value === 'string' && value.startsWith('usr_')),
   request: z.custom<RequestId>((value) => typeof value === 'string' && value.startsWith('req_')),
   release: z.int().positive(),
+  correlation_id: z.string(),
+});
+
+export type CancelMessage = z.output<typeof cancelMessageSchema>;
+/** A job at a provider that nobody waits for any more; its handle is in the foreman. */
+export const cancelMessageSchema = z.object({
+  type: z.literal('generation.cancel'),
+  v: z.literal(1),
+  user: z.custom<Id<'usr'>>((value) => typeof value === 'string' && value.startsWith('usr_')),
+  job: z.string(),
   correlation_id: z.string(),
 });
 

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { imageViewSchema } from '../images/types';
 import type { JsonObject } from '../platform/json';
+import type { Eta } from './estimate';
 import { costMicros } from './lifecycle';
 import {
   type EndedAttempt,
@@ -54,16 +55,35 @@ export const requestViewSchema = z
     attempts: z.array(attemptViewSchema),
     waiting: z
       .object({
-        reason: z.enum(['queue', 'backoff', 'throttled', 'breaker_open', 'provider_queue']),
-        position: z.int().nullable().describe("Among the user's own; 1 is next"),
+        reason: z.enum([
+          'queue',
+          'backoff',
+          'throttled',
+          'breaker_open',
+          'provider_queue',
+          'reuse',
+        ]),
+        position: z
+          .int()
+          .nullable()
+          .describe("Among the user's own, or in the provider's queue; 1 is next"),
         next_attempt_at: isoTime.nullable(),
-        eta: isoTime.nullable(),
+        eta: z
+          .object({ p50: isoTime, p90: isoTime })
+          .nullable()
+          .describe('When half, and nine of ten, of such requests have ended; null until known'),
       })
       .nullable(),
     warnings: z.array(z.string()),
     metadata: z.record(z.string(), z.string()),
     priority: z.enum(['low', 'normal', 'high']),
     retry_of: z.string().nullable(),
+    parent_id: z.string().nullable(),
+    variations_of: z.string().nullable(),
+    reused_from: z
+      .string()
+      .nullable()
+      .describe('The equal request whose output this one has, or waits for, at no cost'),
     version: z.int(),
     cost_usd: usd,
     created_at: isoTime,
@@ -79,7 +99,7 @@ export type RequestView = z.output<typeof requestViewSchema>;
 export type PresentOutput = (state: RequestState) => Pick<RequestView, 'images'>;
 export type PresentRequest = (
   state: RequestState,
-  facts?: { readonly position: number | null },
+  facts?: { readonly position: number | null; readonly eta: Eta | null },
 ) => RequestView;
 
 export function createPresentRequest(presentOutput: PresentOutput): PresentRequest {
@@ -94,11 +114,14 @@ export function createPresentRequest(presentOutput: PresentOutput): PresentReque
       ...presentOutput(state),
       error: 'error' in state ? state.error : null,
       attempts: [...state.attempts.map(presentEnded), ...running],
-      waiting: presentWaiting(state, facts?.position ?? null),
+      waiting: presentWaiting(state, facts ?? { position: null, eta: null }),
       warnings: [...state.warnings],
       metadata: { ...state.metadata },
       priority: state.priority,
       retry_of: state.retryOf,
+      parent_id: state.parentId,
+      variations_of: state.variationsOf,
+      reused_from: state.reusedFrom,
       version: state.version,
       cost_usd: usdOf(costMicros(state)),
       created_at: iso(state.createdAt),
@@ -148,13 +171,22 @@ function presentRunning(attempt: RunningAttempt): RequestView['attempts'][number
   };
 }
 
-function presentWaiting(state: RequestState, position: number | null): RequestView['waiting'] {
+type Facts = NonNullable<Parameters<PresentRequest>[1]>;
+
+function presentWaiting(state: RequestState, facts: Facts): RequestView['waiting'] {
+  const eta = facts.eta && { p50: iso(facts.eta.p50At), p90: iso(facts.eta.p90At) };
+  if (state.status === 'running') {
+    const queue = state.current.job?.queue;
+    if (!queue) return null;
+    return { reason: 'provider_queue', position: queue.position, next_attempt_at: null, eta };
+  }
   if (state.status !== 'queued') return null;
   if (state.wait.for === 'time') {
     const { reason, until } = state.wait;
-    return { reason, position: null, next_attempt_at: iso(until), eta: null };
+    return { reason, position: null, next_attempt_at: iso(until), eta };
   }
-  return { reason: 'queue', position, next_attempt_at: null, eta: null };
+  const reason = state.wait.for === 'request' ? 'reuse' : 'queue';
+  return { reason, position: facts.position, next_attempt_at: null, eta };
 }
 
 export const iso = (at: number) => new Date(at).toISOString();

@@ -9,7 +9,7 @@ import { recall } from '../../src/foreman/memory';
 import * as news from '../../src/foreman/news';
 import type { Foreman } from '../../src/foreman/object';
 import * as work from '../../src/foreman/work';
-import { parseSettings } from '../../src/platform/config';
+import { readSettings } from '../../src/settings';
 import { newSpec, newTenant } from '../support/foreman';
 import { success } from '../support/states';
 
@@ -33,11 +33,12 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
   await tenant.foreman.confirmNews({ ...nothing, accountVersion: 2 });
   const written = await runInDurableObject(tenant.stub, (_: Foreman, state) => {
     const counted = counting(state.storage.sql);
-    const settings = { ...parseSettings(env), requestHotMs: 0 };
+    const { settings: read, generation } = readSettings(env);
+    const settings = { ...read, requestHotMs: 0 };
     const desk: Desk = {
       sql: counted.sql,
       settings,
-      kinds: createKinds(settings),
+      kinds: createKinds(generation),
       present: createPresenter(settings),
       memory: recall(state.storage.sql, Date.now()),
       effects: [],
@@ -54,10 +55,10 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     const { credential } = tenant;
     intake.submit(desk, { credential, spec, warnings: [], floorMicros: 0, fingerprint: 'f' });
     confirm();
-    const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't' });
+    const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't', verdicts: {} });
     if (claimed.verdict !== 'run') throw new Error(claimed.verdict);
     const { token } = claimed.job;
-    work.settle(desk, { request: spec.id, token, result: success, nextToken: null });
+    work.settle(desk, { request: spec.id, token, result: success, nextToken: null, verdicts: {} });
     confirm();
     runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId, (work) => {
       work();

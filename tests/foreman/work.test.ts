@@ -35,9 +35,18 @@ async function released(tenant: Tenant, overrides = {}): Promise<RequestId> {
   return id;
 }
 
+/** Nothing speaks against a call to the targets that these tests use. */
+const closed = { state: 'closed', blockedUntil: null, reason: null, pace: null } as const;
+const verdicts = { 'openai/gpt-image-1': closed, 'chaos/chaos-flaky-1': closed };
+
 async function claimed(tenant: Tenant, overrides = {}) {
   const id = await released(tenant, overrides);
-  const answer = await tenant.foreman.claim({ request: id, release: 7, token: 'token-1' });
+  const answer = await tenant.foreman.claim({
+    request: id,
+    release: 7,
+    token: 'token-1',
+    verdicts,
+  });
   if (answer.verdict !== 'run') throw new Error(`expected run: ${answer.verdict}`);
   return { id, token: answer.job.token };
 }
@@ -48,15 +57,15 @@ describe('a claim', () => {
     const id = await released(tenant);
     const message = { request: id, release: 7 };
     const answers = await Promise.all([
-      tenant.foreman.claim({ ...message, token: 'one' }),
-      tenant.foreman.claim({ ...message, token: 'two' }),
+      tenant.foreman.claim({ ...message, token: 'one', verdicts: {} }),
+      tenant.foreman.claim({ ...message, token: 'two', verdicts: {} }),
     ]);
     expect(answers.map((answer) => answer.verdict).sort()).toEqual(['busy', 'run']);
   });
 
   it('made again with its own token, because its answer got lost, has the same answer', async () => {
     const tenant = await newTenant();
-    const message = { request: await released(tenant), release: 7, token: 'one' };
+    const message = { request: await released(tenant), release: 7, token: 'one', verdicts: {} };
     const first = await tenant.foreman.claim(message);
     expect(await tenant.foreman.claim(message)).toEqual(first);
   });
@@ -66,8 +75,8 @@ describe('a claim', () => {
     const id = await released(tenant);
     const unknown: RequestId = 'req_0zzzzzzzzzzzzzzzzzzzzzzzzzz';
     for (const message of [
-      { request: id, release: 6, token: 't' },
-      { request: unknown, release: 1, token: 't' },
+      { request: id, release: 6, token: 't', verdicts: {} },
+      { request: unknown, release: 1, token: 't', verdicts: {} },
     ]) {
       expect(await tenant.foreman.claim(message)).toEqual({ verdict: 'stale' });
     }
@@ -79,7 +88,13 @@ describe('a settle', () => {
     const tenant = await newTenant();
     const { id, token } = await claimed(tenant);
     const settle = () =>
-      tenant.foreman.settle({ request: id, token, result: success, nextToken: 'next' });
+      tenant.foreman.settle({
+        request: id,
+        token,
+        result: success,
+        nextToken: 'next',
+        verdicts: {},
+      });
     expect(await settle()).toEqual({ verdict: 'settled' });
     const before = await stateOf(tenant, id);
     expect(await settle()).toEqual({ verdict: 'settled' });
@@ -91,7 +106,13 @@ describe('a settle', () => {
     const input = { model: 'auto' };
     const { id, token } = await claimed(tenant, input);
     const settle = () =>
-      tenant.foreman.settle({ request: id, token, result: failure('failed'), nextToken: 'next' });
+      tenant.foreman.settle({
+        request: id,
+        token,
+        result: failure('failed'),
+        nextToken: 'next',
+        verdicts: {},
+      });
     const first = await settle();
     expect(first).toMatchObject({ verdict: 'run', job: { token: 'next' } });
     expect(await settle()).toEqual(first);
@@ -106,6 +127,7 @@ describe('a settle', () => {
       token,
       result: success,
       nextToken: 'next',
+      verdicts: {},
     });
     expect(answer).toEqual({ verdict: 'stale' });
     expect((await stateOf(tenant, id)).status).toBe('canceled');
@@ -120,6 +142,7 @@ describe('a settle', () => {
       token,
       result: success,
       nextToken: 'next',
+      verdicts: {},
     });
     expect(answer).toEqual({ verdict: 'stale' });
   });
@@ -130,7 +153,7 @@ describe('a settle', () => {
     const during = await tenant.foreman.me(tenant.credential);
     expect(during?.usage).toMatchObject({ reservedMicros: 42_000, spentMicros: 0 });
     const result = { ...success, costMicros: 40_000 };
-    await tenant.foreman.settle({ request: id, token, result, nextToken: 'next' });
+    await tenant.foreman.settle({ request: id, token, result, nextToken: 'next', verdicts: {} });
     const after = await tenant.foreman.me(tenant.credential);
     expect(after?.usage).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
   });
@@ -143,6 +166,7 @@ describe('a settle', () => {
       token,
       result: failure('failed'),
       nextToken: 'next',
+      verdicts: {},
     });
     expect(await stateOf(tenant, id)).toMatchObject({ status: 'queued', wait: { for: 'time' } });
     expect((await tenant.foreman.me(tenant.credential))?.usage).toMatchObject({ running: 0 });

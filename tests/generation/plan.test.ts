@@ -1,18 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Candidate } from '../../src/generation/candidates';
+import { targetOf } from '../../src/generation/model-parts';
 import { type PlanInput, plan } from '../../src/generation/plan';
-import type { EndedAttempt, Outcome } from '../../src/requests/types';
+import type { EndedAttempt, Outcome, TargetVerdict } from '../../src/requests/types';
 import { NOW } from '../support/states';
 
 const candidate = (name: string, overrides: Partial<Candidate> = {}): Candidate => ({
-  target: {
-    provider: 'openai',
-    model: name,
-    priceMicros: 40_000,
-    qualityPriceMicros: {},
-    repeatable: false,
-    limits: { sizes: null, maxImages: 8, formats: ['png'], inputImage: false, mask: false },
-  },
+  target: targetOf('openai', name, { price: [{ per: 'image', usd: 0.04 }] }),
+  name: `openai/${name}`,
   priceMicros: 40_000,
   passedOver: null,
   ...overrides,
@@ -41,6 +36,9 @@ const attempt = (
   ...overrides,
 });
 
+/** Nothing speaks against a call. */
+const open: TargetVerdict = { state: 'closed', blockedUntil: null, reason: null, pace: null };
+
 const ask = (overrides: Partial<PlanInput>) =>
   plan({
     candidates: [candidate('a'), candidate('b')],
@@ -50,6 +48,9 @@ const ask = (overrides: Partial<PlanInput>) =>
     maxCostMicros: null,
     budgetLeftMicros: null,
     retryUnknown: true,
+    fallbackOnRefusal: false,
+    verdicts: { 'openai/a': open, 'openai/b': open, 'openai/c': open },
+    waiting: 0,
     now: NOW,
     random: 0.5,
     ...overrides,

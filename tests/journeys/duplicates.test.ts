@@ -112,7 +112,7 @@ describe('a result that comes too late', () => {
     const row = await indexed(id, 'canceled');
 
     gate.open();
-    await until(() => expect(deletedKeys).toEqual([`images/${id}/1/0`]));
+    await until(() => expect(deletedKeys).toContain(`images/${id}/1/0`));
     expect(await objectKeys(id)).toEqual([]);
     expect(await client.get(id)).toEqual(canceled);
     expect(await indexRow(id)).toEqual(row);
@@ -139,7 +139,7 @@ describe('a result that comes too late', () => {
     await until(async () => expect(await objectKeys(id)).toEqual([`images/${id}/2/0`]));
 
     first.open();
-    await until(() => expect(deletedKeys).toEqual([`images/${id}/1/0`]));
+    await until(() => expect(deletedKeys).toContain(`images/${id}/1/0`));
     expect(await client.get(id)).toEqual(winner);
     expect(await indexRow(id)).toEqual(row);
     expect(await objectKeys(id)).toEqual([`images/${id}/2/0`]);

@@ -1,0 +1,107 @@
+/** Many submissions in one call. */
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Authenticate } from '../accounts/authenticate';
+import { type HttpEnv, invalidFields, jsonBody, validationHook } from '../platform/http';
+import type { JsonObject } from '../platform/json';
+import { apiKeySecurity, problemResponses, problemSchema } from '../platform/openapi';
+import { readIdempotencyKey } from '../requests/idempotency';
+import { isTerminal } from '../requests/types';
+import { type PresentRequest, requestViewSchema } from '../requests/view';
+import type { GenerationService, SubmitInput } from './service';
+import { submissionSchema } from './submission';
+import { contextOf, credentialFor } from './submitting';
+
+const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } });
+
+const MAX_BATCH = 100;
+
+const batchRoute = createRoute({
+  method: 'post',
+  path: '/v1/requests/batch',
+  tags: ['Requests'],
+  security: apiKeySecurity,
+  summary: 'Submit up to 100 generations, each answered on its own',
+  description:
+    'The answers come in the order of the items, each with the status it would have had alone. An ' +
+    '`Idempotency-Key` holds for each item by its place in the list. The rate limit counts items.',
+  middleware: [jsonBody()],
+  request: {
+    headers: z.object({ 'idempotency-key': z.string().optional() }),
+    body: {
+      required: true,
+      content: json(
+        z
+          .strictObject({
+            items: z
+              .array(z.unknown())
+              .min(1)
+              .max(MAX_BATCH)
+              .openapi({ type: 'array', items: { $ref: '#/components/schemas/Submission' } }),
+          })
+          .openapi('Batch'),
+      ),
+    },
+  },
+  responses: {
+    200: {
+      description: 'An answer for each item',
+      content: json(
+        z.object({
+          items: z.array(
+            z.union([
+              z.object({ status: z.int(), request: requestViewSchema }),
+              z.object({ status: z.int(), error: problemSchema }),
+            ]),
+          ),
+        }),
+      ),
+    },
+    ...problemResponses(400, 401, 403, 413, 415, 422, 431),
+  },
+});
+
+/** A fault as the problem document it would be answered with alone. */
+export type DescribeFault = (
+  fault: unknown,
+  correlationId: string,
+) => { readonly status: number; readonly error: z.output<typeof problemSchema> };
+
+export function createBatchRoutes(deps: {
+  readonly authenticate: Authenticate;
+  readonly generation: Pick<GenerationService, 'submitAll'>;
+  readonly present: PresentRequest;
+  readonly describeFault: DescribeFault;
+}): OpenAPIHono<HttpEnv> {
+  const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
+
+  app.openapi(batchRoute, async (c) => {
+    const { items } = c.req.valid('json');
+    const parsed = items.map((item) => submissionSchema.safeParse(item));
+    const bodies = parsed.flatMap(({ data }) => (data ? [data] : []));
+    const credential = await credentialFor(deps.authenticate, c, bodies);
+    const key = readIdempotencyKey(c.req.header('idempotency-key'));
+    const inputs = parsed.flatMap(({ data }, index): SubmitInput[] => {
+      if (!data) return [];
+      const idempotencyKey = key === null ? null : `${key}#${index}`;
+      const context = { ...contextOf(c), idempotencyKey };
+      return [{ credential, body: data, rawBody: items[index] as JsonObject, context }];
+    });
+    const answers = (await deps.generation.submitAll(inputs)).values();
+    const describe = (error: unknown) => deps.describeFault(error, c.get('correlationId'));
+    return c.json(
+      {
+        items: parsed.map((item) => {
+          if (!item.data) return describe(invalidFields(item.error.issues));
+          const answer = answers.next().value;
+          if (answer?.status !== 'fulfilled') return describe(answer?.reason);
+          const { state, replayed } = answer.value;
+          const status = replayed || isTerminal(state) ? 200 : 202;
+          return { status, request: deps.present(state, answer.value) };
+        }),
+      },
+      200,
+    );
+  });
+
+  return app;
+}

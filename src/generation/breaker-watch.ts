@@ -1,0 +1,114 @@
+/**
+ * The consumer's view of the breakers: names of targets in, verdicts out, and one call watched from
+ * its start to its end.
+ */
+import type { AttemptResult, Running, TargetName, TargetVerdicts } from '../requests/types';
+import type { Breakers, BreakerTarget } from './breaker/client';
+import { type Catalog, hasBreaker, nameOf } from './catalog';
+
+const EXTEND_EVERY_MS = 10_000;
+const PERMIT_MS = 30_000;
+/** A job is asked for again within this, callback or not. */
+const LEFT_PERMIT_MS = 120_000;
+
+interface Named {
+  readonly provider: string;
+  readonly model: string;
+}
+
+export interface BreakerWatch {
+  /** Every target of the catalogue that has a breaker. */
+  targets(): readonly BreakerTarget[];
+  known(): TargetVerdicts;
+  ask(input: {
+    readonly targets: readonly TargetName[];
+    readonly sole: boolean;
+    readonly permit: string;
+  }): Promise<TargetVerdicts>;
+  /** Permits that the plan had no use for. */
+  giveBack(input: {
+    readonly targets: readonly TargetName[];
+    readonly permit: string;
+    readonly used: Named | null;
+  }): Promise<void>;
+  /** For dry runs: no permit, no effect. */
+  peek(targets: readonly Named[]): Promise<TargetVerdicts>;
+  extend(target: Named, permit: string, forMs: number): Promise<void>;
+  report(target: Named, call: Omit<Parameters<Breakers['report']>[0], 'target'>): Promise<void>;
+}
+
+export function createBreakerWatch(breakers: Breakers, catalog: Catalog): BreakerWatch {
+  const watched = ({ provider, model }: Named): BreakerTarget | null => {
+    const target = catalog.target({ provider, model });
+    if (!target || !hasBreaker(target)) return null;
+    return { name: nameOf(target), concurrency: target.concurrency };
+  };
+  return {
+    targets: () => catalog.targets().flatMap((target) => watched(target) ?? []),
+    known: breakers.known,
+    async ask({ targets, sole, permit }) {
+      const known = targets
+        .map((name) => catalog.named(name))
+        .flatMap((target) => (target ? (watched(target) ?? []) : []));
+      return known.length === 0 ? {} : breakers.ask({ targets: known, sole, permit });
+    },
+    async giveBack({ targets, permit, used }) {
+      const chosen = used && nameOf(used);
+      const unused = targets.filter((name) => name !== chosen);
+      if (unused.length > 0) await breakers.giveBack({ targets: unused, permit });
+    },
+    async peek(targets) {
+      const known = targets.flatMap((target) => watched(target) ?? []);
+      const views = Object.entries(await breakers.peek(known));
+      return Object.fromEntries(views.flatMap(([name, view]) => (view ? [[name, view]] : [])));
+    },
+    async extend(target, permit, forMs) {
+      const known = watched(target);
+      if (known) await breakers.extend({ target: known.name, permit, forMs });
+    },
+    async report(target, call) {
+      const known = watched(target);
+      if (known) await breakers.report({ target: known, ...call });
+    },
+  };
+}
+
+export interface Watched {
+  /** The call has ended with this. */
+  end(result: AttemptResult): Promise<void>;
+  /** The provider goes on with a job of its own, or its work is of no use any more. */
+  leave(why: 'left' | 'unwanted'): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Keeps the permit of a call alive, and says how the call ended. The permit is in the name of the
+ * request, which makes one call at a time, whoever makes it.
+ */
+export function watchOver(
+  { id: permit, current }: Running,
+  { breakers, now }: { readonly breakers: BreakerWatch; readonly now: () => number },
+): Watched {
+  const timer = setInterval(() => {
+    void breakers.extend(current, permit, PERMIT_MS);
+  }, EXTEND_EVERY_MS);
+  return {
+    async end(result) {
+      const failed = result.outcome !== 'succeeded';
+      const kind = failed ? result.error.details?.kind : null;
+      await breakers.report(current, {
+        permit,
+        outcome: result.outcome,
+        errorKind: typeof kind === 'string' ? kind : null,
+        retryAfterMs: failed ? result.retryAfterMs : null,
+        startedAt: current.startedAt,
+        endedAt: now(),
+      });
+    },
+    leave(why) {
+      if (why === 'left') return breakers.extend(current, permit, LEFT_PERMIT_MS);
+      return breakers.giveBack({ targets: [nameOf(current)], permit, used: null });
+    },
+    close: () => clearInterval(timer),
+  };
+}

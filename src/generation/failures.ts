@@ -1,0 +1,88 @@
+/** Ends of an attempt that are Foreman's own to tell, not an adapter's. */
+import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
+import type { ProviderFailure } from './providers/provider';
+
+const nothing = { retryAfterMs: null, providerRequestId: null } as const;
+
+export const inputNotRead = (message: string): ProviderFailure => ({
+  ...nothing,
+  outcome: 'not_sent',
+  error: { code: INPUT_UNAVAILABLE, message },
+  possiblyBilled: false,
+});
+
+export const inputGone = (message: string): ProviderFailure => rejected(INPUT_UNAVAILABLE, message);
+
+export const targetGone = (): ProviderFailure =>
+  rejected('target_gone', 'This target is no longer configured.');
+
+const rejected = (code: string, message: string): ProviderFailure => ({
+  ...nothing,
+  outcome: 'rejected',
+  error: { code, message },
+  possiblyBilled: false,
+});
+
+export const noAnswer = (limitMs: number): ProviderFailure =>
+  unknown('timeout', `No answer within ${limitMs} ms.`);
+
+export const ownFault = (): ProviderFailure =>
+  unknown('internal_error', 'The call ended in a fault of Foreman.');
+
+const unknown = (code: string, message: string): ProviderFailure => ({
+  ...nothing,
+  outcome: 'unknown',
+  error: { code, message },
+  possiblyBilled: true,
+});
+
+export const timedOut = (
+  provider: string,
+  waitedMs: number,
+  providerRequestId: string | null,
+): ProviderFailure => ({
+  ...unknown('timeout', `${provider} had the job for ${Math.round(waitedMs / 1000)} s.`),
+  providerRequestId,
+});
+
+export const notFoundAnyMore = (
+  provider: string,
+  providerRequestId: string | null,
+): ProviderFailure => ({
+  ...nothing,
+  outcome: 'failed',
+  error: { code: 'job_not_found', message: `${provider} does not know the job it accepted.` },
+  providerRequestId,
+  possiblyBilled: true,
+});
+
+export const notStored = (providerRequestId: string | null): ProviderFailure => ({
+  ...nothing,
+  outcome: 'failed',
+  error: { code: STORAGE_FAILED, message: 'The images were made but could not be stored.' },
+  providerRequestId,
+  possiblyBilled: true,
+});
+
+export const noValidImage = (
+  reason: string,
+  providerRequestId: string | null,
+): ProviderFailure => ({
+  ...nothing,
+  outcome: 'failed',
+  error: { code: 'invalid_output', message: `The answer is no valid image: ${reason}` },
+  providerRequestId,
+  possiblyBilled: true,
+});
+
+/** The provider says that there are images, and does not give them out. */
+export const outputNotFetched = (
+  reason: string,
+  providerRequestId: string | null,
+): ProviderFailure => ({
+  ...nothing,
+  outcome: 'failed',
+  error: { code: 'output_unavailable', message: `The images could not be fetched: ${reason}` },
+  providerRequestId,
+  possiblyBilled: true,
+});

@@ -1,0 +1,121 @@
+/**
+ * `MODEL_CATALOG`: the operator's own models, as JSON in a setting. A model with a known id takes the
+ * known one's place; `remove` takes models away.
+ */
+import { z } from 'zod';
+import { AUTO, type Model, type SizeName, type Sizing, type Target } from './catalog';
+import { anySize, targetOf, usualLimits } from './model-parts';
+import { providerNames } from './providers/registry';
+import { aspectRatios, MAX_PIXELS, outputFormats } from './types';
+
+const usd = z.number().min(0).max(1_000);
+const factor = z.number().min(0).max(100);
+
+const priceSchema = z.array(
+  z.discriminatedUnion('per', [
+    z.strictObject({
+      per: z.literal('image'),
+      usd,
+      by_quality: z.record(z.string(), usd).optional(),
+      by_size: z.record(z.string(), factor).optional(),
+    }),
+    z.strictObject({ per: z.literal('megapixel'), usd, round_up: z.boolean().optional() }),
+    z.strictObject({ per: z.literal('tile'), usd }),
+    z.strictObject({ per: z.literal('tile_step'), usd, usual: z.int().min(1).max(200) }),
+    z.strictObject({ per: z.literal('step'), usd, usual: z.int().min(1).max(200) }),
+  ]),
+);
+
+const side = z.int().min(64).max(2048);
+const sizeName = z
+  .string()
+  .regex(/^\d{2,4}x\d{2,4}$/, 'must be like 1024x768')
+  .transform((size) => size as SizeName);
+
+const sizingSchema = z.union([
+  z.strictObject({ sizes: z.array(sizeName).min(1) }),
+  z.strictObject({ aspect_ratios: z.array(z.enum(aspectRatios)).min(1) }),
+  z.strictObject({
+    step: z.int().min(1).max(256).default(1),
+    min: side.default(64),
+    max: side.default(2048),
+    max_pixels: z.int().min(4096).max(MAX_PIXELS).default(MAX_PIXELS),
+  }),
+]);
+
+const rawTarget = z.strictObject({
+  provider: z.enum(providerNames),
+  model: z.string().min(1).max(200),
+  price: priceSchema.default([]),
+  sizing: sizingSchema.optional(),
+  max_images: z.int().min(1).max(8).default(1),
+  max_prompt_chars: z.int().min(1).max(4_000).optional(),
+  max_steps: z.int().min(1).max(200).optional(),
+  formats: z
+    .array(z.enum(outputFormats))
+    .min(1)
+    .default([...usualLimits.formats]),
+  input_image: z.enum(['none', 'optional', 'required']).default('none'),
+  mask: z.boolean().default(false),
+  repeatable: z.boolean().default(false).describe('A lost call costs nothing'),
+  concurrency: z.int().min(1).max(10_000).optional(),
+  timeout_seconds: z.int().min(1).max(86_400).optional(),
+  usual_seconds: z.number().min(0).max(3_600).default(10),
+});
+const targetSchema = rawTarget.transform(toTarget);
+
+const modelId = z.string().regex(/^[\w.:/-]{1,100}$/, 'must be letters, digits and . : / _ -');
+
+const catalogSchema = z.strictObject({
+  models: z
+    .array(z.strictObject({ id: modelId, targets: z.array(targetSchema).min(1).max(16) }))
+    .default([]),
+  remove: z.array(modelId).default([]),
+});
+export type OwnModels = z.output<typeof catalogSchema>;
+
+export const modelCatalogSetting = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON' });
+      return z.NEVER;
+    }
+  })
+  .pipe(catalogSchema);
+
+export function withOwnModels(known: readonly Model[], own: OwnModels): Model[] {
+  const replaced = new Set([...own.models.map(({ id }) => id), ...own.remove]);
+  const kept = known.filter(({ id }) => !replaced.has(id));
+  const models = [...kept, ...own.models];
+  // `auto` goes first wherever it comes from: it is what a request without a model gets.
+  return models.sort((a, b) => Number(b.id === AUTO) - Number(a.id === AUTO));
+}
+
+function toTarget(raw: z.output<typeof rawTarget>): Target {
+  return targetOf(raw.provider, raw.model, {
+    price: raw.price,
+    repeatable: raw.repeatable,
+    concurrency: raw.concurrency ?? null,
+    timeoutMs: raw.timeout_seconds === undefined ? null : raw.timeout_seconds * 1000,
+    usualMs: raw.usual_seconds * 1000,
+    limits: {
+      sizing: raw.sizing ? toSizing(raw.sizing) : anySize,
+      maxImages: raw.max_images,
+      maxPromptChars: raw.max_prompt_chars ?? null,
+      maxSteps: raw.max_steps ?? null,
+      formats: raw.formats,
+      inputImage: raw.input_image,
+      mask: raw.mask,
+    },
+  });
+}
+
+function toSizing(sizing: z.output<typeof sizingSchema>): Sizing {
+  if ('sizes' in sizing) return { by: 'list', sizes: sizing.sizes };
+  if ('aspect_ratios' in sizing) return { by: 'ratio', ratios: sizing.aspect_ratios };
+  const { step, min, max, max_pixels: maxPixels } = sizing;
+  return { by: 'pixels', step, min, max, maxPixels };
+}

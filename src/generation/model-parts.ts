@@ -1,0 +1,61 @@
+/** The words in which `models.ts` writes the catalogue down. */
+import type { Model, SizeName, Sizing, Target, TargetLimits } from './catalog';
+import type { Price } from './prices';
+import type { ProviderName } from './providers/registry';
+import { type AspectRatio, aspectRatios, MAX_PIXELS } from './types';
+
+export const anySize: Sizing = { by: 'pixels', step: 1, min: 64, max: 2048, maxPixels: MAX_PIXELS };
+export const listed = (...sizes: SizeName[]): Sizing => ({ by: 'list', sizes });
+
+/** What holds unless a target says otherwise. */
+export const usualLimits: TargetLimits = {
+  sizing: anySize,
+  maxImages: 1,
+  maxPromptChars: null,
+  maxSteps: null,
+  formats: ['png', 'jpeg', 'webp'],
+  inputImage: 'none',
+  mask: false,
+};
+
+export type Facts = Partial<Omit<Target, 'provider' | 'model' | 'limits'>> & {
+  readonly limits?: Partial<TargetLimits>;
+};
+
+export function targetOf(provider: ProviderName, model: string, facts: Facts = {}): Target {
+  return {
+    provider,
+    model,
+    price: [],
+    repeatable: false,
+    concurrency: null,
+    timeoutMs: null,
+    usualMs: 10_000,
+    ...facts,
+    limits: { ...usualLimits, ...facts.limits },
+  };
+}
+
+export const byQuality = (prices: Readonly<Record<string, number>>, usual: string): Price => [
+  { per: 'image', usd: prices[usual] ?? 0, by_quality: prices },
+];
+
+export const model = (id: string, ...targets: Target[]): Model => ({ id, targets });
+
+export const ratios = (...offered: AspectRatio[]): Sizing => ({
+  by: 'ratio',
+  ratios: offered.length > 0 ? offered : aspectRatios,
+});
+export const pixels = (step: number, min: number, max: number, maxPixels = MAX_PIXELS): Sizing => ({
+  by: 'pixels',
+  step,
+  min,
+  max,
+  maxPixels,
+});
+
+export const perImage = (usd: number): Price => [{ per: 'image', usd }];
+export const perMegapixel = (usd: number): Price => [{ per: 'megapixel', usd, round_up: true }];
+export const perStep = (usd: number, usual: number): Price => [{ per: 'step', usd, usual }];
+
+export const photo: Partial<TargetLimits> = { formats: ['png', 'jpeg'] };

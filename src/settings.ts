@@ -1,0 +1,21 @@
+/** Everything the operator may say, read once per isolate. A fault stops the start. */
+import { readGenerationSettings } from './generation/settings';
+import { parseSettings, SettingsError } from './platform/config';
+
+/** @throws SettingsError naming every faulty setting. */
+export function readSettings(env: object) {
+  const lines: string[] = [];
+  const read = <T>(part: () => T): T | null => {
+    try {
+      return part();
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error;
+      lines.push(...error.lines);
+      return null;
+    }
+  };
+  const settings = read(() => parseSettings(env));
+  const generation = read(() => readGenerationSettings(env));
+  if (!settings || !generation) throw new SettingsError(lines);
+  return { settings, generation };
+}

@@ -1,0 +1,120 @@
+/** The use cases of styles. A style that is in use outlives a D1 outage as this isolate's copy. */
+import { decodeCursor, encodeCursor } from '../platform/cursor';
+import type { Logger } from '../platform/log';
+import { createStyleCopies } from './copies';
+import { invalidStyleCursor, styleExists, styleNotFound, stylesUnavailable } from './errors';
+import type { StyleStore } from './store';
+import { isStyleId, type Style, type StyleContent } from './types';
+
+export interface StyleService {
+  /**
+   * For a request that names it; null when there is none.
+   * @throws AppError `unavailable` when D1 does not answer and this isolate never saw the style.
+   */
+  resolve(id: string): Promise<Style | null>;
+  get(id: string): Promise<Style>;
+  list(input: { readonly limit: number; readonly cursor: string | undefined }): Promise<{
+    readonly items: readonly Style[];
+    readonly nextCursor: string | null;
+  }>;
+  create(id: string, content: StyleContent): Promise<Style>;
+  replace(id: string, content: StyleContent): Promise<Style>;
+  remove(id: string): Promise<void>;
+}
+
+/** A submission waits this long for D1 when it could go on with a copy. */
+const PATIENCE_MS = 1_000;
+
+export function createStyleService(deps: {
+  readonly store: StyleStore;
+  readonly now: () => number;
+  /** Resolves after `ms`, or once the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Logger;
+}): StyleService {
+  const copies = createStyleCopies();
+
+  const read = async (id: string): Promise<Style | null> => {
+    const style = await deps.store.getOne(id);
+    if (style) copies.keep(style, deps.now());
+    else copies.forget(id);
+    return style;
+  };
+
+  const readOr = async (copy: Style): Promise<Style | null> => {
+    const answered = new AbortController();
+    const outOfPatience = deps.sleep(PATIENCE_MS, answered.signal).then(() => {
+      throw new Error('D1 did not answer in time');
+    });
+    try {
+      return await Promise.race([read(copy.id), outOfPatience]);
+    } catch (error) {
+      deps.log.warn('style.copy_used', { style_id: copy.id, error });
+      return copy;
+    } finally {
+      answered.abort();
+    }
+  };
+
+  return {
+    async resolve(id) {
+      if (!isStyleId(id)) return null;
+      const copy = copies.get(id, deps.now());
+      if (copy?.isFresh) return copy.style;
+      return copy ? readOr(copy.style) : fromD1(read(id));
+    },
+
+    async get(id) {
+      const style = isStyleId(id) ? await fromD1(read(id)) : null;
+      if (!style) throw styleNotFound(id);
+      return style;
+    },
+
+    async list({ limit, cursor }) {
+      const after = cursor === undefined ? null : lastOf(cursor);
+      const page = await fromD1(deps.store.getPage({ limit: limit + 1, after }));
+      const items = page.slice(0, limit);
+      const last = page.length > items.length ? items.at(-1) : undefined;
+      return { items, nextCursor: last ? encodeCursor([last.id]) : null };
+    },
+
+    async create(id, content) {
+      const now = deps.now();
+      const style = { id, ...content, createdAt: now, updatedAt: now };
+      if (!(await fromD1(deps.store.createOne(style)))) throw styleExists(id);
+      copies.keep(style, now);
+      deps.log.info('style.created', { style_id: id });
+      return style;
+    },
+
+    async replace(id, content) {
+      const updatedAt = deps.now();
+      const style = await fromD1(deps.store.updateOne({ id, ...content, updatedAt }));
+      if (!style) throw styleNotFound(id);
+      copies.keep(style, updatedAt);
+      deps.log.info('style.replaced', { style_id: id });
+      return style;
+    },
+
+    async remove(id) {
+      const existed = await fromD1(deps.store.deleteOne(id));
+      copies.forget(id);
+      if (!existed) throw styleNotFound(id);
+      deps.log.info('style.removed', { style_id: id });
+    },
+  };
+}
+
+function lastOf(cursor: string): string {
+  const [id, ...rest] = decodeCursor(cursor) ?? [];
+  if (typeof id !== 'string' || !isStyleId(id) || rest.length > 0) throw invalidStyleCursor();
+  return id;
+}
+
+async function fromD1<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw stylesUnavailable(error);
+  }
+}
