@@ -12,6 +12,7 @@ import { AppError } from './platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from './platform/http';
 import { securitySchemes } from './platform/openapi';
 import { describeFault, logFault, problemOf } from './problems';
+import { createDeadLetterRoutes } from './requests/dead-letter-routes';
 import { createRequestRoutes } from './requests/routes';
 import type { Services } from './services';
 import { createStyleRoutes } from './styles/routes';
@@ -54,6 +55,7 @@ export function createApp(services: Services): App {
   const linkSecret = settings.linkSigningSecret;
   app.route('/', createCallbackRoutes({ linkSecret, nudge: services.nudge }));
   app.route('/', createRequestRoutes({ authenticate, requests, present }));
+  app.route('/', createDeadLetterRoutes({ authenticate, deadLetters: services.deadLetterService }));
   app.route('/', createStyleRoutes({ authenticate, styles: services.styles }));
   app.route('/', createImageRoutes({ authenticate, images, linkSecret, now }));
   app.route(

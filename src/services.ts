@@ -22,6 +22,9 @@ import {
 } from './platform/fetch-untrusted';
 import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
+import { createDeadLetterService } from './requests/dead-letter-service';
+import { createDeadLetterStore } from './requests/dead-letter-store';
+import type { Message, WorkQueue } from './requests/dead-letters';
 import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore } from './requests/store';
 import { watchSocket } from './requests/watcher';
@@ -97,6 +100,13 @@ export function createServices(env: Env) {
     store: requestStore,
     now,
   });
+  const deadLetterStore = createDeadLetterStore(env.DB);
+  const queues = {
+    generation: env.GENERATION_QUEUE,
+    webhooks: env.WEBHOOKS_QUEUE,
+    events: env.EVENTS_QUEUE,
+  };
+  const send = (queue: WorkQueue, message: Message) => queues[queue].send(message);
   const webhooks = createWebhookService({
     requests,
     pending: (input) => foreman(input.credential.userId).deliveriesOf(input),
@@ -156,6 +166,14 @@ export function createServices(env: Env) {
     },
     webhookConsumer: { foreman, fetchUntrusted, now, sleep, log },
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
-    deadLetters: { db: env.DB, foreman, now, log },
+    deadLetters: { store: deadLetterStore, foreman, now, log },
+    deadLetterService: createDeadLetterService({
+      store: deadLetterStore,
+      requests: requestStore,
+      foreman,
+      send,
+      now,
+      log,
+    }),
   };
 }

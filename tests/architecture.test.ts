@@ -28,7 +28,6 @@ const otherFaces: Readonly<Record<string, string>> = {
   'requests/options': 'what every kind of submission may ask of the request itself',
   'images/links': 'the addresses of an image, wherever one is shown',
   'images/inspect': 'the one judgement on bytes, for inputs as for outputs; pure',
-  'images/keys': 'ids and keys of uploads, which are made before there is a request; pure',
 };
 
 interface Import {
@@ -130,6 +129,8 @@ const rules: readonly Rule[] = [
     except: {
       'requests/ledger.ts': 'rows of requests',
       'accounts/limits.ts': 'rows of the account',
+      'requests/abandoned.ts': 'rows of jobs that nobody wants any more',
+      'requests/reuse.ts': 'rows of what equal requests share',
       'webhooks/deliveries.ts': 'rows of deliveries',
       'foreman/schema.ts': 'makes the tables',
     },
@@ -166,11 +167,22 @@ describe('what stands where', () => {
 
   const pure = [
     'accounts/admission.ts',
+    'generation/assess.ts',
+    'generation/breaker/circuit.ts',
+    'generation/breaker/pace.ts',
+    'generation/breaker/permits.ts',
+    'generation/breaker/snapshot.ts',
     'generation/candidates.ts',
     'generation/plan.ts',
+    'generation/prices.ts',
+    'generation/submission.ts',
     'platform/backoff.ts',
+    'requests/estimate.ts',
     'requests/lifecycle.ts',
     'requests/queueing.ts',
+    'requests/remote-job.ts',
+    'requests/retry.ts',
+    'styles/apply.ts',
     'webhooks/delivery.ts',
     'webhooks/schedule.ts',
   ];

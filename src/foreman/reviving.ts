@@ -1,6 +1,6 @@
 /**
- * A request that ended only because its wake-up was lost: an operator has it made once more, as a new
- * request of the same user. Runs inside one transaction.
+ * A request that ended only because its wake-up was lost: an operator has it made once more, as a
+ * new request of the same user. Runs inside one transaction.
  */
 import { rollOver } from '../accounts/admission';
 import * as accounts from '../accounts/limits';
@@ -12,7 +12,7 @@ import { isTerminal } from '../requests/types';
 import { type Desk, fillSlots, insert } from './desk';
 
 export interface Revival extends Pick<RunMessage, 'request' | 'release'> {
-  /** Of the new request. The id is the same each time, so that there is one however often it is asked for. */
+  /** Of the new request. Its id is the same each time, so that asking twice makes no second one. */
   readonly as: { readonly id: RequestId; readonly createdAt: number };
   /** What D1 holds of a request that has left the foreman. */
   readonly archived: RequestState | null;
@@ -20,7 +20,7 @@ export interface Revival extends Pick<RunMessage, 'request' | 'release'> {
 
 export type ReviveAnswer =
   | { readonly outcome: 'revived'; readonly request: RequestId }
-  /** `live`: the message may go out again. `overtaken`: so it may, but nobody waits for this release. */
+  /** `live`: the message is to go out again. `overtaken`: nobody waits for its release any more. */
   | { readonly outcome: 'live' | 'overtaken' | 'ended' | 'absent' };
 
 export function revive(desk: Desk, revival: Revival): ReviveAnswer {
@@ -37,7 +37,7 @@ export function revive(desk: Desk, revival: Revival): ReviveAnswer {
   return { outcome: 'revived', request: as.id };
 }
 
-/** No limit is held against it, as it was admitted before; its end without images gives them back. */
+/** No limit stands against it, as it was admitted before. If it fails, its end gives them back. */
 function takeUnits(desk: Desk, units: number): void {
   const usage = accounts.loadUsage(desk.sql);
   if (!usage) return;

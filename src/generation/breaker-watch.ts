@@ -5,11 +5,16 @@
 import type { AttemptResult, Running, TargetName, TargetVerdicts } from '../requests/types';
 import type { Breakers, BreakerTarget } from './breaker/client';
 import { type Catalog, hasBreaker, nameOf } from './catalog';
+import { OWN_FAULT, TARGET_GONE } from './failures';
+import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
 
 const EXTEND_EVERY_MS = 10_000;
 const PERMIT_MS = 30_000;
 /** A job is asked for again within this, callback or not. */
 const LEFT_PERMIT_MS = 120_000;
+
+/** Ends that say nothing of the provider. */
+const ownFaults = new Set([INPUT_UNAVAILABLE, OWN_FAULT, TARGET_GONE]);
 
 interface Named {
   readonly provider: string;
@@ -89,26 +94,27 @@ export function watchOver(
   { id: permit, current }: Running,
   { breakers, now }: { readonly breakers: BreakerWatch; readonly now: () => number },
 ): Watched {
+  const freed = () => breakers.giveBack({ targets: [nameOf(current)], permit, used: null });
   const timer = setInterval(() => {
     void breakers.extend(current, permit, PERMIT_MS);
   }, EXTEND_EVERY_MS);
   return {
     async end(result) {
       const failed = result.outcome !== 'succeeded';
+      if (failed && ownFaults.has(result.error.code)) return freed();
       const kind = failed ? result.error.details?.kind : null;
+      const isStoringFault = failed && result.error.code === STORAGE_FAILED;
       await breakers.report(current, {
         permit,
-        outcome: result.outcome,
+        // The provider has delivered: that it could not be stored is none of its doing.
+        outcome: isStoringFault ? 'succeeded' : result.outcome,
         errorKind: typeof kind === 'string' ? kind : null,
         retryAfterMs: failed ? result.retryAfterMs : null,
         startedAt: current.startedAt,
         endedAt: now(),
       });
     },
-    leave(why) {
-      if (why === 'left') return breakers.extend(current, permit, LEFT_PERMIT_MS);
-      return breakers.giveBack({ targets: [nameOf(current)], permit, used: null });
-    },
+    leave: (why) => (why === 'left' ? breakers.extend(current, permit, LEFT_PERMIT_MS) : freed()),
     close: () => clearInterval(timer),
   };
 }

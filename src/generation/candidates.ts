@@ -114,6 +114,7 @@ function sizeFault(sizing: Sizing, input: GenerationInput): string | null {
     case 'ratio':
       if (asked) return 'sets the pixels itself: give aspect_ratio, not width and height';
       if (!ratio || sizing.ratios.includes(ratio)) return null;
+      if (sizing.ratios.length === 0) return 'keeps the size of the input image';
       return `makes the aspect ratios ${sizing.ratios.join(', ')} only`;
   }
 }

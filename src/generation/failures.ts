@@ -2,6 +2,9 @@
 import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
 import type { ProviderFailure } from './providers/provider';
 
+export const TARGET_GONE = 'target_gone';
+export const OWN_FAULT = 'internal_error';
+
 const nothing = { retryAfterMs: null, providerRequestId: null } as const;
 
 export const inputNotRead = (message: string): ProviderFailure => ({
@@ -14,7 +17,7 @@ export const inputNotRead = (message: string): ProviderFailure => ({
 export const inputGone = (message: string): ProviderFailure => rejected(INPUT_UNAVAILABLE, message);
 
 export const targetGone = (): ProviderFailure =>
-  rejected('target_gone', 'This target is no longer configured.');
+  rejected(TARGET_GONE, 'This target is no longer configured.');
 
 const rejected = (code: string, message: string): ProviderFailure => ({
   ...nothing,
@@ -27,7 +30,7 @@ export const noAnswer = (limitMs: number): ProviderFailure =>
   unknown('timeout', `No answer within ${limitMs} ms.`);
 
 export const ownFault = (): ProviderFailure =>
-  unknown('internal_error', 'The call ended in a fault of Foreman.');
+  unknown(OWN_FAULT, 'The call ended in a fault of Foreman.');
 
 const unknown = (code: string, message: string): ProviderFailure => ({
   ...nothing,

@@ -3,7 +3,7 @@
  * known one's place; `remove` takes models away.
  */
 import { z } from 'zod';
-import { AUTO, type Model, type SizeName, type Sizing, type Target } from './catalog';
+import { AUTO, type Model, nameOf, type SizeName, type Sizing, type Target } from './catalog';
 import { anySize, targetOf, usualLimits } from './model-parts';
 import { providerNames } from './providers/registry';
 import { aspectRatios, MAX_PIXELS, outputFormats } from './types';
@@ -35,12 +35,14 @@ const sizeName = z
 const sizingSchema = z.union([
   z.strictObject({ sizes: z.array(sizeName).min(1) }),
   z.strictObject({ aspect_ratios: z.array(z.enum(aspectRatios)).min(1) }),
-  z.strictObject({
-    step: z.int().min(1).max(256).default(1),
-    min: side.default(64),
-    max: side.default(2048),
-    max_pixels: z.int().min(4096).max(MAX_PIXELS).default(MAX_PIXELS),
-  }),
+  z
+    .strictObject({
+      step: z.int().min(1).max(256).default(1),
+      min: side.default(64),
+      max: side.default(2048),
+      max_pixels: z.int().min(4096).max(MAX_PIXELS).default(MAX_PIXELS),
+    })
+    .refine(({ min, max }) => min <= max, { path: ['min'], message: 'must not be above max' }),
 ]);
 
 const rawTarget = z.strictObject({
@@ -66,12 +68,14 @@ const targetSchema = rawTarget.transform(toTarget);
 
 const modelId = z.string().regex(/^[\w.:/-]{1,100}$/, 'must be letters, digits and . : / _ -');
 
-const catalogSchema = z.strictObject({
-  models: z
-    .array(z.strictObject({ id: modelId, targets: z.array(targetSchema).min(1).max(16) }))
-    .default([]),
-  remove: z.array(modelId).default([]),
-});
+const catalogSchema = z
+  .strictObject({
+    models: z
+      .array(z.strictObject({ id: modelId, targets: z.array(targetSchema).min(1).max(16) }))
+      .default([]),
+    remove: z.array(modelId).default([]),
+  })
+  .superRefine(checkTwins);
 export type OwnModels = z.output<typeof catalogSchema>;
 
 export const modelCatalogSetting = z
@@ -86,9 +90,36 @@ export const modelCatalogSetting = z
   })
   .pipe(catalogSchema);
 
+/** A model is known by its id and a target by its name, so each is described in one way. */
+function checkTwins({ models }: { models: Model[] }, context: z.RefinementCtx): void {
+  const fault = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: 'custom', path: ['models', ...path], message });
+  const ids = new Set<string>();
+  const described = new Map<string, string>();
+  for (const [index, { id, targets }] of models.entries()) {
+    if (ids.has(id)) fault([index, 'id'], 'must differ from the ids of the other models');
+    ids.add(id);
+    for (const [place, target] of targets.entries()) {
+      const description = JSON.stringify(target);
+      const earlier = described.get(nameOf(target)) ?? description;
+      if (earlier !== description) fault([index, 'targets', place], 'is another target elsewhere');
+      described.set(nameOf(target), earlier);
+    }
+  }
+}
+
+/** What the operator says of a target holds in every model that has it. */
 export function withOwnModels(known: readonly Model[], own: OwnModels): Model[] {
   const replaced = new Set([...own.models.map(({ id }) => id), ...own.remove]);
-  const kept = known.filter(({ id }) => !replaced.has(id));
+  const ownTargets = new Map(
+    own.models.flatMap(({ targets }) => targets.map((target) => [nameOf(target), target] as const)),
+  );
+  const kept = known
+    .filter(({ id }) => !replaced.has(id))
+    .map(({ id, targets }) => ({
+      id,
+      targets: targets.map((target) => ownTargets.get(nameOf(target)) ?? target),
+    }));
   const models = [...kept, ...own.models];
   // `auto` goes first wherever it comes from: it is what a request without a model gets.
   return models.sort((a, b) => Number(b.id === AUTO) - Number(a.id === AUTO));

@@ -16,6 +16,8 @@ const priceSchema = z
           usd,
           by_quality: z.record(z.string(), usd).optional(),
           by_size: z.record(z.string(), z.number()).optional(),
+          round_up: z.boolean().optional().describe('A begun megapixel counts as a whole one'),
+          usual: z.int().optional().describe('Steps that are made when none are asked for'),
         }),
       )
       .describe('They add up; empty: free of charge'),

@@ -1,6 +1,6 @@
 /**
- * Dead letters: messages that a queue gave up on, and messages that nobody can read. Each is stored;
- * one that was the current wake-up of a request ends it.
+ * Dead letters: messages that a queue gave up on, and messages that nobody can read. Each is
+ * stored; one that was the current wake-up of a request ends it.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';

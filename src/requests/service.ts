@@ -7,6 +7,7 @@ import type { Credential, Refusal } from '../accounts/types';
 import type { ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
 
 export type { Submission };
+
 import { AppError } from '../platform/errors';
 import { newId, type RequestId } from '../platform/ids';
 import {
@@ -17,6 +18,7 @@ import {
   unavailable,
 } from './errors';
 import { fingerprintOf } from './idempotency';
+import { retrySpec } from './retry';
 import type { PageQuery, PageRow, RequestStore } from './store';
 import type { RequestSpec, RequestState } from './types';
 import { isTerminal } from './types';
@@ -203,16 +205,8 @@ export function createRequestService(deps: {
       const { state } = await get({ credential, id });
       if (!isTerminal(state)) throw notFinished(id);
       const now = deps.now();
-      const spec: RequestSpec = {
-        ...specOf(state),
-        ...context,
-        id: newId('req', now),
-        retryOf: id,
-        // What is tried again is to be made again.
-        reuseKey: null,
-        createdAt: now,
-        deadlineAt: now + (state.deadlineAt - state.createdAt),
-      };
+      const again = retrySpec(state, { id: newId('req', now), createdAt: now });
+      const spec: RequestSpec = { ...again, ...context };
       const fingerprint = await fingerprintOf({ retry_of: id });
       // What it may cost is checked again for each attempt.
       return submit({ credential, spec, warnings: [], floorMicros: 0, fingerprint });
@@ -220,38 +214,6 @@ export function createRequestService(deps: {
 
     list: (query) => fromIndex(deps.store.getPage(query), 'The list of requests'),
     count: (query) => fromIndex(deps.store.getCount(query), 'The list of requests'),
-  };
-}
-
-/** Everything that was asked, nothing of what became of it. */
-function specOf(state: RequestState): RequestSpec {
-  const { id, userId, kind, model, input, units, metadata, priority } = state;
-  const { maxAttempts, maxCostMicros, retryUnknown, webhook, retryOf, idempotencyKey } = state;
-  const { parentId, variationsOf, reuseKey } = state;
-  const { createdAt, deadlineAt, origin, correlationId, traceparent } = state;
-  return {
-    id,
-    userId,
-    kind,
-    model,
-    input,
-    units,
-    metadata,
-    priority,
-    maxAttempts,
-    maxCostMicros,
-    retryUnknown,
-    webhook,
-    retryOf,
-    parentId,
-    variationsOf,
-    reuseKey,
-    idempotencyKey,
-    createdAt,
-    deadlineAt,
-    origin,
-    correlationId,
-    traceparent,
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Copies of the styles that this isolate has seen: fresh for a while, and of use at any age while D1
- * is away. Bounded; the copy that was not used for longest goes first.
+ * Copies of the styles that this isolate has seen: fresh for a while, and of use at any age while
+ * D1 is away. Bounded; the copy that was not used for longest goes first.
  */
 import type { Style } from './types';
 

@@ -12,7 +12,7 @@ const STYLE_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const text = z.string().refine((value) => value.isWellFormed(), 'must be well-formed text');
 const side = z.int().min(64).max(2048);
 
-/** Fields of a generation, with its names and bounds; what they mean is the generation's business. */
+/** Fields of a generation, by its names and bounds; what they mean is the generation's business. */
 export const styleDefaultsSchema = z
   .strictObject({
     model: z.string().min(1).max(100),

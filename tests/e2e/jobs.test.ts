@@ -1,11 +1,12 @@
 /**
- * Providers with jobs of their own: accepted, asked for, called back, canceled, over real sockets.
- * The providers take part side by side, as each has its own fake.
+ * Providers with jobs of their own: accepted, asked for, called back, canceled, over real sockets. The
+ * providers are tested side by side: each has a fake of its own.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Fault } from '../support/fakes/server.ts';
 import type { RequestView } from './support/api.ts';
-import { names, namesOf, type Played, type Stage, setStage } from './support/job-providers.ts';
+import { callsOf, names, type Played, type Stage, setStage } from './support/job-providers.ts';
+import { expectOneJob, expectOnePng } from './support/one-job.ts';
 import type { User } from './support/server.ts';
 import { until } from './support/until.ts';
 
@@ -19,68 +20,184 @@ beforeAll(async () => {
 
 afterAll(() => stage?.close());
 
-beforeEach(() => {
-  for (const { fake } of stage.players) fake.reset();
-});
-
-const submit = ({ modelId }: Played) => user.api.submit({ model: modelId, prompt: 'a harbour' });
-const polls = ({ fake, isPoll }: Played) => fake.calls.filter(isPoll).length;
-const isPolled = async (player: Played, atLeast = 1) =>
-  until(`${player.name} is asked for its job`, () => polls(player) >= atLeast);
-const outcomes = ({ attempts }: RequestView) => attempts.map(({ outcome }) => outcome);
-
-/** What the provider says of its one job is what the request has of it. */
-function expectOneJob(player: Played, request: RequestView) {
-  const { fake, jobIn, isSubmission, isImage, made, costUsd } = player;
-  expect(request).toMatchObject({ status: 'succeeded', error: null, cost_usd: costUsd });
-  const polled = fake.calls.map(jobIn).filter((id) => id !== null);
-  const [id, ...others] = new Set(polled);
-  expect(others).toEqual([]);
-  expect(request.attempts).toMatchObject([
-    {
-      outcome: 'succeeded',
-      provider: player.name,
-      model: player.model,
-      provider_request_id: id,
-      cost_usd: costUsd,
-      possibly_billed: false,
-    },
-  ]);
-  expect(made(fake.facts())).toBe(1);
-  expect(fake.calls.filter(isSubmission)).toHaveLength(1);
-  expect(fake.calls.filter(isImage)).toHaveLength(1);
+function ready(name: string): Played {
+  const player = stage.player(name);
+  player.fake.reset();
+  return player;
 }
 
-async function expectPng({ images }: RequestView) {
-  expect(images).toHaveLength(1);
-  const [image] = images;
-  const content = await user.api.fetch(image?.url ?? '');
-  expect(content.status).toBe(200);
-  expect(content.headers.get('content-type')).toBe('image/png');
-  const bytes = Buffer.from(await content.arrayBuffer());
-  expect(bytes.subarray(1, 4).toString()).toBe('PNG');
-  expect(bytes).toHaveLength(image?.bytes ?? 0);
-  expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20)]).toEqual([image?.width, image?.height]);
+const pollsOf = (player: Played, correlationId: string) =>
+  callsOf(player, correlationId).filter(player.isPoll);
+
+const submit = ({ modelId }: Played, correlationId = 'jobs') =>
+  user.api.submit(
+    { model: modelId, prompt: 'a quiet harbour' },
+    { 'x-correlation-id': correlationId },
+  );
+
+/** Submits a job that goes on until it is finished, and waits for the first question after it. */
+async function submitEndless(player: Played, correlationId = 'jobs'): Promise<RequestView> {
+  player.fake.setBehaviour(player.behaviours.endless);
+  const request = await submit(player, correlationId);
+  await until(`${player.name} is asked`, () => pollsOf(player, correlationId).length > 0);
+  return user.api.read(request.id);
 }
 
 describe('a request', () => {
-  it.concurrent.each(names)('becomes one job and one stored image at %s', async (name) => {
-    const player = stage.player(name);
+  it.concurrent.each(names.all)('becomes one job and one stored image at %s', async (name) => {
+    const player = ready(name);
     const { id } = await submit(player);
     const request = await user.api.ended(id);
-    expectOneJob(player, request);
-    await expectPng(request);
+    expectOneJob(player, { request, correlationId: 'jobs' });
+    expect(player.made(player.fake.facts())).toBe(1);
+    await expectOnePng(user.api, request);
   });
+});
 
-  it.concurrent.each(names)('is tried again after a job of %s has failed', async (name) => {
-    const player = stage.player(name);
+describe('a job that fails', () => {
+  it.concurrent.each(names.all)('is followed by another attempt at %s', async (name) => {
+    const player = ready(name);
     player.fake.queue(player.behaviours.failing);
     const { id } = await submit(player);
-    const request = await user.api.ended(id);
-    expect(request.status).toBe('succeeded');
-    expect(outcomes(request)).toEqual(['failed', 'succeeded']);
-    const ids = request.attempts.map((attempt) => attempt.provider_request_id);
-    expect(new Set(ids).size).toBe(2);
+    const { status, attempts } = await user.api.ended(id);
+    expect(status).toBe('succeeded');
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['failed', 'succeeded']);
+    const jobs = new Set(attempts.map((attempt) => attempt.provider_request_id));
+    expect(jobs.size).toBe(2);
     expect(player.made(player.fake.facts())).toBe(2);
+  });
+});
+
+describe('content that a provider refuses', () => {
+  const refusals = [
+    ['bfl', 'content-moderated', 'output', ['Derivative Works Filter'], 'content_moderated'],
+    ['fal', 'content-policy', 'input', [], 'content_policy_violation'],
+    ['replicate', 'nsfw', 'output', [], null],
+  ] as const;
+
+  it.concurrent.each(refusals)(
+    'ends the request, and says so in one shape: %s, %s',
+    async (...row) => {
+      const [name, behaviour, stage, categories, provider_code] = row;
+      const player = ready(name);
+      player.fake.setBehaviour(behaviour);
+      const { id } = await submit(player);
+      const request = await user.api.ended(id);
+      const moderation = { stage, categories, provider: name, provider_code, account_level: false };
+      expect(request.status).toBe('failed');
+      expect(request.error?.code).toBe('content_refused');
+      expect(request.error?.details.moderation).toEqual(moderation);
+      expect(request.attempts.map(({ outcome }) => outcome)).toEqual(['refused']);
+      expect(player.made(player.fake.facts())).toBe(1);
+    },
+  );
+});
+
+describe('polls that go wrong for a while', () => {
+  /** More than the usual pause after a poll that failed, so that the wait shows that it is heeded. */
+  const RETRY_AFTER_SECONDS = 6;
+  const throttled: Fault = { status: 429, headers: { 'retry-after': `${RETRY_AFTER_SECONDS}` } };
+
+  it.concurrent.each(names.all)('still lead to the one job of %s', async (name) => {
+    const player = ready(name);
+    const faults: Fault[] = ['drop', { status: 500 }, throttled];
+    const polledAt: number[] = [];
+    player.fake.interfere((call) => {
+      if (!player.isPoll(call)) return null;
+      polledAt.push(Date.now());
+      return faults.shift() ?? null;
+    });
+    const { id } = await submit(player);
+    const request = await user.api.ended(id, 60_000);
+    expect(faults).toEqual([]);
+    expectOneJob(player, { request, correlationId: 'jobs' });
+    const [, , throttledAt = 0, nextAt = 0] = polledAt;
+    expect(nextAt - throttledAt).toBeGreaterThanOrEqual(RETRY_AFTER_SECONDS * 1_000 - 50);
+  });
+});
+
+describe('a callback', () => {
+  const aMinute: Fault = { status: 429, headers: { 'retry-after': '60' } };
+
+  /** The next check is a minute away, so whatever happens before is the callback's doing. */
+  async function lookAway(player: Played) {
+    player.fake.interfere((call) => (player.isPoll(call) ? aMinute : null));
+    const request = await submitEndless(player);
+    player.fake.interfere(null);
+    const submission = player.fake.calls.find(player.isSubmission);
+    const callback = new URL((submission && player.callbackIn?.(submission)) ?? '');
+    return { request, callback };
+  }
+
+  const post = async (url: URL) => {
+    const answer = await fetch(url, { method: 'POST', body: '{}' });
+    return answer.status;
+  };
+
+  function forgeriesOf(genuine: URL): URL[] {
+    const signature = genuine.searchParams.get('signature') ?? '';
+    const swapped = `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;
+    const of = (change: (url: URL) => void) => {
+      const url = new URL(genuine);
+      change(url);
+      return url;
+    };
+    return [
+      of(({ searchParams }) => searchParams.set('signature', swapped)),
+      of(({ searchParams }) => searchParams.delete('signature')),
+      of((url) => {
+        url.pathname = url.pathname.replace(/1$/, '2');
+      }),
+    ];
+  }
+
+  it.concurrent.each(names.callingBack)(
+    'of %s ends the wait; a forged one changes nothing, nor does one that comes too late',
+    async (name) => {
+      const player = ready(name);
+      const { request, callback } = await lookAway(player);
+      for (const forgery of forgeriesOf(callback)) expect(await post(forgery)).toBe(404);
+      expect(await user.api.read(request.id)).toEqual(request);
+
+      player.fake.finish();
+      const ended = await user.api.ended(request.id, 20_000);
+      expectOneJob(player, { request: ended, correlationId: 'jobs' });
+      // The one that was put off, and the one that the callback led to.
+      expect(pollsOf(player, 'jobs')).toHaveLength(2);
+
+      expect(await post(callback)).toBe(204);
+      expect(await user.api.read(request.id)).toEqual(ended);
+      expect(pollsOf(player, 'jobs')).toHaveLength(2);
+    },
+  );
+});
+
+describe('a request that is given up while its job runs', () => {
+  it.concurrent.each(names.canceling)('has its job canceled at %s', async (name) => {
+    const player = ready(name);
+    const isCanceled = (jobs: number) =>
+      until(`${name} has canceled ${jobs}`, () => player.canceled?.(player.fake.facts()) === jobs);
+
+    const first = await submitEndless(player, 'canceled');
+    const { status, body } = await user.api.post(`/v1/requests/${first.id}/cancel`);
+    expect([status, body.status]).toEqual([200, 'canceled']);
+    await isCanceled(1);
+
+    const second = await submitEndless(player, 'deleted');
+    expect((await user.api.delete(`/v1/requests/${second.id}`)).status).toBe(204);
+    await isCanceled(2);
+    expect((await user.api.get(`/v1/requests/${second.id}`)).status).toBe(404);
+    expect(await user.api.read(first.id)).toEqual(body);
+    expect(body.attempts).toMatchObject([
+      { possibly_billed: true, provider_request_id: expect.any(String) },
+    ]);
+  });
+
+  it('ends at once where jobs cannot be canceled', async () => {
+    const player = ready('bfl');
+    const { id } = await submitEndless(player);
+    const { status, body } = await user.api.post(`/v1/requests/${id}/cancel`);
+    expect([status, body.status]).toEqual([200, 'canceled']);
+    expect(body.attempts).toMatchObject([{ possibly_billed: true, provider_request_id: 'task-1' }]);
   });
 });

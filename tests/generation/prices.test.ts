@@ -21,6 +21,7 @@ const perImage: Price = [
 const perMegapixel: Price = [{ per: 'megapixel', usd: 0.003 }];
 const perBegunMegapixel: Price = [{ per: 'megapixel', usd: 0.003, round_up: true }];
 const perTile: Price = [{ per: 'tile', usd: 0.002 }];
+const perTileStep: Price = [{ per: 'tile_step', usd: 0.0004, usual: 10 }];
 const perStep: Price = [{ per: 'step', usd: 0.00035, usual: 4 }];
 
 describe('the price of one image', () => {
@@ -54,6 +55,9 @@ describe('the price of one image', () => {
 
     ['for each step that is asked for', perStep, image({ steps: 20 }), 7_000],
     ['for the usual steps when none are asked for', perStep, image(), 1_400],
+
+    ['for each tile in each step', perTileStep, image({ steps: 2 }), 3_200],
+    ['for each tile in each usual step', perTileStep, image(), 16_000],
 
     ['of several parts is their sum', [...perImage, ...perTile, ...perStep], image(), 49_400],
   ])('is %s', (_, price, asked, expected) => {

@@ -273,8 +273,9 @@ describe('a letter that is replayed', () => {
   it('twice, or at once with another of the same request, makes no second one', async () => {
     const { client, id, letter, message } = await lost();
     await deliver('dead-letters', [message]);
-    const other = await letterOf(`user_id=${client.userId}`);
-    expect(other.id).not.toBe(letter.id);
+    const { items } = await listed(`user_id=${client.userId}`);
+    const other = items.find((item) => item.id !== letter.id) ?? letter;
+    expect(items).toHaveLength(2);
     const [first, second] = await Promise.all([replay(letter), replay(other)]);
     expect(second.replayed_as).toBe(first.replayed_as);
     expect(await replay(letter)).toEqual(first);

@@ -7,7 +7,7 @@ import { NOW, styleOf } from './support';
 
 const store = createStyleStore(env.DB);
 
-/** A service over the real D1, which can be made to fail or to hang, at a time of the test's own. */
+/** A service over the real D1, which can be made to fail or to hang, at a time of its own. */
 function newIsolate() {
   const world = { now: NOW, d1: 'up' as 'up' | 'fails' | 'hangs', reads: 0, naps: 0 };
   const lines: string[] = [];

@@ -37,8 +37,8 @@ export interface JobProvider<Behaviour extends string = string> {
   readonly isPoll: (call: FakeCall) => boolean;
   readonly isCancel: (call: FakeCall) => boolean;
   readonly isImage: (call: FakeCall) => boolean;
-  /** The job that a poll is about, by the provider's own id. */
-  readonly jobIn: (poll: FakeCall) => string | null;
+  /** The job that a call asks after, by the provider's own id. */
+  readonly jobIn: (call: FakeCall) => string | null;
   /** The callback URL in a submission; null where the provider calls nobody back. */
   readonly callbackIn: ((submission: FakeCall) => string) | null;
 }
@@ -144,9 +144,9 @@ export const names = {
   canceling: namesOf(players.filter(({ canceled }) => canceled !== null)),
 };
 
-/** Of the request that was submitted under this correlation id. */
-export const pollsOf = ({ fake, isPoll }: Played, correlationId: string) =>
-  fake.calls.filter((call) => isPoll(call) && call.headers['x-correlation-id'] === correlationId);
+/** For the request that was submitted under this correlation id. */
+export const callsOf = ({ fake }: Played, correlationId: string) =>
+  fake.calls.filter(({ headers }) => headers['x-correlation-id'] === correlationId);
 
 export interface Stage {
   readonly server: Server;

@@ -26,7 +26,7 @@ const target = (provider: keyof Providers, model: string) => ({
   model,
   price: [{ per: 'image', usd: PRICE_USD }],
 });
-export const FIRST = { provider: 'openai', model: 'gpt-image-1' } as const;
+export const FIRST = { provider: 'openai', model: 'gpt-image-storm' } as const;
 export const SECOND = { provider: 'compatible', model: 'steady' } as const;
 
 export function stormSettings({ openai, compatible }: Providers): Record<string, string> {
@@ -34,7 +34,7 @@ export function stormSettings({ openai, compatible }: Providers): Record<string,
   const models = [
     { id: 'one', targets: [first] },
     { id: 'two', targets: [first, target(SECOND.provider, SECOND.model)] },
-    { id: 'other', targets: [target('openai', 'gpt-image-1-mini')] },
+    { id: 'other', targets: [target('openai', 'gpt-image-other')] },
   ];
   return {
     PROVIDER_TIMEOUT_MS: String(PROVIDER_TIMEOUT_MS),

@@ -1,0 +1,303 @@
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { createApp } from '../../src/app';
+import { builtInModels } from '../../src/generation/models';
+import type { ModelView } from '../../src/generation/models-view';
+import { readGenerationSettings } from '../../src/generation/settings';
+import { createServices } from '../../src/services';
+import { newClient, useWorld } from '../journeys/support';
+
+const target = { provider: 'openai', model: 'mine-1' };
+const one = (fields: object = {}) => ({
+  models: [{ id: 'mine', targets: [{ ...target, ...fields }] }],
+});
+const read = (MODEL_CATALOG: unknown) =>
+  readGenerationSettings({
+    ...env,
+    CHAOS_MODELS: 'false',
+    MODEL_CATALOG:
+      typeof MODEL_CATALOG === 'string' ? MODEL_CATALOG : JSON.stringify(MODEL_CATALOG),
+  }).catalog;
+const idsOf = (catalog: unknown) => read(catalog).models.map(({ id }) => id);
+const known = builtInModels.map(({ id }) => id);
+
+describe('MODEL_CATALOG', () => {
+  it.each([
+    ['is not set', ''],
+    ['says nothing', {}],
+    ['has empty lists', { models: [], remove: [] }],
+  ])('leaves the known models alone when it %s', (_, catalog) => {
+    expect(idsOf(catalog)).toEqual(known);
+  });
+
+  it('adds models after the known ones', () => {
+    expect(idsOf(one())).toEqual([...known, 'mine']);
+  });
+
+  it('replaces a known model as a whole', () => {
+    const catalog = read({ models: [{ id: 'dall-e-3', targets: [target] }] });
+    expect(catalog.models).toHaveLength(known.length);
+    expect(catalog.find('dall-e-3')?.targets).toMatchObject([target]);
+  });
+
+  it('removes models, and ignores a name that is none', () => {
+    expect(idsOf({ remove: ['dall-e-3', 'never-was'] })).toEqual(
+      known.filter((id) => id !== 'dall-e-3'),
+    );
+    expect(read({ remove: ['dall-e-3'] }).find('dall-e-3')).toBeNull();
+  });
+
+  it('puts a model of one’s own in the place of one that it removes', () => {
+    const catalog = { models: [{ id: 'sketch', targets: [target] }], remove: ['sketch'] };
+    expect(read(catalog).find('sketch')?.targets).toMatchObject([target]);
+  });
+
+  it('may say what auto is, which stays the first', () => {
+    const catalog = read({ models: [{ id: 'auto', targets: [target] }] });
+    expect(catalog.models[0]).toMatchObject({ id: 'auto', targets: [target] });
+    expect(catalog.models.filter(({ id }) => id === 'auto')).toHaveLength(1);
+  });
+
+  it('says what a target is in every model that has it', () => {
+    const gpt = { provider: 'openai', model: 'gpt-image-1' };
+    const price = [{ per: 'image', usd: 0.5 }];
+    const own = read({ models: [{ id: 'mine', targets: [{ ...gpt, price, concurrency: 3 }] }] });
+    expect(own.target(gpt)).toMatchObject({ price, concurrency: 3 });
+    for (const id of ['auto', 'gpt-image-1']) {
+      expect(own.find(id)?.targets[0]).toBe(own.target(gpt));
+    }
+  });
+
+  it('gives a target what it leaves out', () => {
+    expect(read(one()).find('mine')?.targets[0]).toEqual({
+      ...target,
+      price: [],
+      repeatable: false,
+      concurrency: null,
+      timeoutMs: null,
+      usualMs: 10_000,
+      limits: {
+        sizing: { by: 'pixels', step: 1, min: 64, max: 2048, maxPixels: 4_194_304 },
+        maxImages: 1,
+        maxPromptChars: null,
+        maxSteps: null,
+        formats: ['png', 'jpeg', 'webp'],
+        inputImage: 'none',
+        mask: false,
+      },
+    });
+  });
+
+  it('takes every fact of a target', () => {
+    const facts = {
+      price: [
+        { per: 'image', usd: 0.01, by_quality: { high: 0.1 }, by_size: { '512x512': 0.5 } },
+        { per: 'megapixel', usd: 0.002, round_up: true },
+        { per: 'tile', usd: 0.001 },
+        { per: 'step', usd: 0.0001, usual: 20 },
+      ],
+      max_images: 4,
+      max_prompt_chars: 1_000,
+      max_steps: 50,
+      formats: ['webp'],
+      input_image: 'required',
+      mask: true,
+      repeatable: true,
+      concurrency: 2,
+      timeout_seconds: 30,
+      usual_seconds: 1.5,
+    };
+    expect(read(one(facts)).find('mine')?.targets[0]).toMatchObject({
+      price: facts.price,
+      repeatable: true,
+      concurrency: 2,
+      timeoutMs: 30_000,
+      usualMs: 1_500,
+      limits: {
+        maxImages: 4,
+        maxPromptChars: 1_000,
+        maxSteps: 50,
+        formats: ['webp'],
+        inputImage: 'required',
+        mask: true,
+      },
+    });
+  });
+
+  it.each([
+    [{ sizes: ['512x512', '1024x768'] }, { by: 'list', sizes: ['512x512', '1024x768'] }],
+    [{ aspect_ratios: ['1:1', '21:9'] }, { by: 'ratio', ratios: ['1:1', '21:9'] }],
+    [
+      { step: 8, min: 128, max: 1024, max_pixels: 786_432 },
+      { by: 'pixels', step: 8, min: 128, max: 1024, maxPixels: 786_432 },
+    ],
+    [{}, { by: 'pixels', step: 1, min: 64, max: 2048, maxPixels: 4_194_304 }],
+  ])('takes the sizing %o', (sizing, expected) => {
+    expect(read(one({ sizing })).find('mine')?.targets[0]?.limits.sizing).toEqual(expected);
+  });
+});
+
+describe('a fault in MODEL_CATALOG stops the start and is named by its path', () => {
+  const ofTarget = 'MODEL_CATALOG.models.0.targets.0';
+  it.each<[string, unknown, string]>([
+    ['no JSON', '{"models":', 'MODEL_CATALOG must be JSON'],
+    ['no object', [], 'MODEL_CATALOG'],
+    ['an unknown part', { add: [] }, '"add"'],
+    ['models that are no list', { models: {} }, 'MODEL_CATALOG.models'],
+    ['a model without an id', { models: [{ targets: [target] }] }, 'MODEL_CATALOG.models.0.id'],
+    [
+      'an id with a space',
+      { models: [{ id: 'a b', targets: [target] }] },
+      'MODEL_CATALOG.models.0.id',
+    ],
+    [
+      'a model without targets',
+      { models: [{ id: 'mine', targets: [] }] },
+      'MODEL_CATALOG.models.0.targets',
+    ],
+    [
+      'the same id twice',
+      { models: [...one().models, ...one().models] },
+      'MODEL_CATALOG.models.1.id',
+    ],
+    [
+      'the same target in two ways',
+      { models: [...one().models, { id: 'other', targets: [{ ...target, mask: true }] }] },
+      'MODEL_CATALOG.models.1.targets.0',
+    ],
+    ['an id to remove that is none', { remove: [''] }, 'MODEL_CATALOG.remove.0'],
+    ['an unknown provider', one({ provider: 'nobody' }), `${ofTarget}.provider`],
+    ['a target without a model', one({ model: '' }), `${ofTarget}.model`],
+    ['an unknown fact', one({ maximum: 1 }), `${ofTarget} Unrecognized key: "maximum"`],
+    ['a price that is no list', one({ price: 0.04 }), `${ofTarget}.price`],
+    [
+      'a price of an unknown kind',
+      one({ price: [{ per: 'hour', usd: 1 }] }),
+      `${ofTarget}.price.0.per`,
+    ],
+    [
+      'a price below nothing',
+      one({ price: [{ per: 'tile', usd: -1 }] }),
+      `${ofTarget}.price.0.usd`,
+    ],
+    [
+      'a price per step without the usual number',
+      one({ price: [{ per: 'step', usd: 1 }] }),
+      `${ofTarget}.price.0.usual`,
+    ],
+    [
+      'a price of a quality that is no number',
+      one({ price: [{ per: 'image', usd: 1, by_quality: { hd: '2' } }] }),
+      `${ofTarget}.price.0.by_quality.hd`,
+    ],
+    [
+      'a price with a part of another',
+      one({ price: [{ per: 'tile', usd: 1, round_up: true }] }),
+      `${ofTarget}.price.0`,
+    ],
+    ['a sizing of two kinds', one({ sizing: { sizes: ['1x1'], step: 8 } }), `${ofTarget}.sizing`],
+    ['a size that is none', one({ sizing: { sizes: ['large'] } }), `${ofTarget}.sizing`],
+    ['a ratio that is none', one({ sizing: { aspect_ratios: ['7:5'] } }), `${ofTarget}.sizing`],
+    [
+      'bounds the wrong way round',
+      one({ sizing: { min: 1024, max: 512 } }),
+      `${ofTarget}.sizing.min`,
+    ],
+    ['no images', one({ max_images: 0 }), `${ofTarget}.max_images`],
+    ['more images than a request may want', one({ max_images: 9 }), `${ofTarget}.max_images`],
+    ['no characters', one({ max_prompt_chars: 0 }), `${ofTarget}.max_prompt_chars`],
+    ['half a step', one({ max_steps: 0.5 }), `${ofTarget}.max_steps`],
+    ['an unknown format', one({ formats: ['gif'] }), `${ofTarget}.formats.0`],
+    ['no format', one({ formats: [] }), `${ofTarget}.formats`],
+    ['an input image that is neither', one({ input_image: true }), `${ofTarget}.input_image`],
+    ['a mask that is no flag', one({ mask: 'yes' }), `${ofTarget}.mask`],
+    ['a repeatable that is no flag', one({ repeatable: 1 }), `${ofTarget}.repeatable`],
+    ['no concurrency at all', one({ concurrency: 0 }), `${ofTarget}.concurrency`],
+    ['no time at all', one({ timeout_seconds: 0 }), `${ofTarget}.timeout_seconds`],
+    ['a duration below nothing', one({ usual_seconds: -1 }), `${ofTarget}.usual_seconds`],
+  ])('%s', (_, catalog, path) => {
+    expect(() => read(catalog)).toThrow(path);
+  });
+
+  it('names every fault at once', () => {
+    expect(() => read(one({ mask: 1, max_images: 0 }))).toThrow(/max_images.*mask/s);
+  });
+});
+
+describe('GET /v1/models', () => {
+  useWorld();
+
+  it('shows the operator’s own models and none that is removed', async () => {
+    const MODEL_CATALOG = JSON.stringify({
+      ...one({
+        price: [
+          { per: 'image', usd: 0.01 },
+          { per: 'megapixel', usd: 0.002, round_up: true },
+          { per: 'step', usd: 0.0001, usual: 20 },
+        ],
+        sizing: { step: 8, min: 128, max: 1024, max_pixels: 786_432 },
+        max_prompt_chars: 1_000,
+      }),
+      remove: ['dall-e-3'],
+    });
+    const client = await newClient();
+    const app = createApp(createServices({ ...env, MODEL_CATALOG }));
+    const response = await app.request('/v1/models', {
+      headers: { authorization: `Bearer ${client.key}` },
+    });
+    const { items } = await response.json<{ items: ModelView[] }>();
+    expect(items.map(({ id }) => id)).not.toContain('dall-e-3');
+    expect(items.find(({ id }) => id === 'mine')).toMatchObject({
+      available: true,
+      unavailable_reason: null,
+      capabilities: { input_image: 'none', mask: false, output_formats: ['png', 'jpeg', 'webp'] },
+      limits: { max_images: 1, max_prompt_chars: 1_000, max_steps: null },
+      targets: [
+        {
+          ...target,
+          price: {
+            per_image_usd: 0.016,
+            parts: [
+              { per: 'image', usd: 0.01 },
+              { per: 'megapixel', usd: 0.002, round_up: true },
+              { per: 'step', usd: 0.0001, usual: 20 },
+            ],
+          },
+          limits: {
+            sizing: {
+              sizes: null,
+              aspect_ratios: null,
+              min_side: 128,
+              max_side: 1024,
+              step: 8,
+              max_pixels: 786_432,
+            },
+          },
+        },
+      ],
+    });
+  });
+
+  it('has what a model can do with any of its targets', async () => {
+    const targets = [
+      { ...target, max_images: 4, max_steps: 20, sizing: { aspect_ratios: ['1:1'] } },
+      { ...target, model: 'mine-2', input_image: 'required', formats: ['webp'], mask: true },
+      { ...target, model: 'mine-3', max_steps: 30, sizing: { aspect_ratios: ['1:1'] } },
+    ];
+    const MODEL_CATALOG = JSON.stringify({ models: [{ id: 'mine', targets }] });
+    const client = await newClient();
+    const app = createApp(createServices({ ...env, MODEL_CATALOG }));
+    const response = await app.request('/v1/models', {
+      headers: { authorization: `Bearer ${client.key}` },
+    });
+    const { items } = await response.json<{ items: ModelView[] }>();
+    const mine = items.find(({ id }) => id === 'mine');
+    expect(mine?.capabilities).toEqual({
+      input_image: 'optional',
+      mask: true,
+      output_formats: ['png', 'jpeg', 'webp'],
+    });
+    expect(mine?.limits).toMatchObject({ max_images: 4, max_prompt_chars: null, max_steps: null });
+    expect(mine?.limits.sizing.map((way) => way.aspect_ratios)).toEqual([['1:1'], null]);
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { parseState } from '../../src/requests/stored';
+import type { RequestState, Tombstone } from '../../src/requests/types';
+import { createPresentRequest } from '../../src/requests/view';
+import { NOW, queued, released, running } from '../support/states';
+
+const added = ['parentId', 'variationsOf', 'reuseKey', 'reusedFrom'] as const;
+
+/** As the first version wrote it: no lineage, no reuse, no jobs. */
+function earlier(state: RequestState): string {
+  const fields: Record<string, unknown> = { ...state };
+  for (const name of added) delete fields[name];
+  if (state.status === 'running') {
+    const { job: _, ...current } = state.current;
+    fields.current = current;
+  }
+  return JSON.stringify(fields);
+}
+
+const states: [string, RequestState][] = [
+  ['queued', queued()],
+  ['released', released()],
+  ['running', running()],
+];
+
+describe('a stored state', () => {
+  it.each(states)('that is %s is read as it was written', (_, state) => {
+    expect(parseState(JSON.stringify(state))).toEqual(state);
+  });
+
+  it.each(states)('of an earlier version that is %s has nothing of what came later', (_, state) => {
+    expect(parseState(earlier(state))).toEqual(state);
+  });
+
+  it.each(states)('of an earlier version that is %s is shown to clients', (_, state) => {
+    const present = createPresentRequest(() => ({ images: [] }));
+    const read = parseState(earlier(state));
+    if (read.status === 'deleted') throw new Error('expected a request');
+    expect(present(read)).toMatchObject({
+      id: state.id,
+      parent_id: null,
+      variations_of: null,
+      reused_from: null,
+    });
+  });
+
+  it('keeps its lineage and its job', () => {
+    const id = 'req_0ccccccccccccccccccccccccccc';
+    const state = running('token-1', { parentId: id, variationsOf: id, reuseKey: 'key' });
+    const job = {
+      handle: { id: 'job-1' },
+      acceptedAt: NOW,
+      providerRequestId: null,
+      warnings: [],
+      queue: null,
+      wait: { for: 'call' },
+    } as const;
+    const whole = { ...state, reusedFrom: id, current: { ...state.current, job } } as const;
+    expect(parseState(JSON.stringify(whole))).toEqual(whole);
+  });
+
+  it('that is a tombstone stays one', () => {
+    const tombstone: Tombstone = {
+      id: 'req_0aaaaaaaaaaaaaaaaaaaaaaaaaa',
+      userId: 'usr_0bbbbbbbbbbbbbbbbbbbbbbbbbb',
+      status: 'deleted',
+      version: 4,
+      deletedAt: NOW,
+      purged: true,
+    };
+    expect(parseState(JSON.stringify(tombstone))).toEqual(tombstone);
+  });
+});
