@@ -3,6 +3,7 @@
  * object moved is made once more with a fresh stub; every method is safe to replay, as each names
  * its request, release or token.
  */
+import { flagsOf, isWorthAnotherTry } from '../platform/durable-objects';
 import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
@@ -87,22 +88,6 @@ async function withAnotherTry<T>(call: () => Promise<T>): Promise<T> {
   return call().catch((error: unknown) => {
     throw asFault(error);
   });
-}
-
-/** What the platform tells of an error that came from a Durable Object. */
-interface Flags {
-  readonly remote?: boolean;
-  readonly retryable?: boolean;
-  readonly overloaded?: boolean;
-  readonly durableObjectReset?: boolean;
-}
-
-const flagsOf = (error: unknown): Flags =>
-  typeof error === 'object' && error !== null ? error : {};
-
-function isWorthAnotherTry(error: unknown): boolean {
-  const { durableObjectReset, retryable, overloaded } = flagsOf(error);
-  return durableObjectReset === true || (retryable === true && !overloaded);
 }
 
 /** A fault thrown by our own code in the object is ours; anything else is the way there. */

@@ -1,6 +1,7 @@
 /** Many submissions in one call. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
+import { AppError } from '../platform/errors';
 import { type HttpEnv, invalidFields, jsonBody, validationHook } from '../platform/http';
 import type { JsonObject } from '../platform/json';
 import { apiKeySecurity, problemResponses, problemSchema } from '../platform/openapi';
@@ -15,6 +16,10 @@ const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema
 
 const MAX_BATCH = 100;
 
+/** What is meant to cost nothing must not be accepted by a route that knows no plans. */
+const notDry = { error: 'is for POST /v1/requests' };
+const itemSchema = submissionSchema.extend({ dry_run: z.literal(false, notDry).default(false) });
+
 const batchRoute = createRoute({
   method: 'post',
   path: '/v1/requests/batch',
@@ -27,6 +32,7 @@ const batchRoute = createRoute({
   middleware: [jsonBody()],
   request: {
     headers: z.object({ 'idempotency-key': z.string().optional() }),
+    query: z.object({ dry_run: z.literal('false', notDry).optional() }),
     body: {
       required: true,
       content: json(
@@ -76,7 +82,7 @@ export function createBatchRoutes(deps: {
 
   app.openapi(batchRoute, async (c) => {
     const { items } = c.req.valid('json');
-    const parsed = items.map((item) => submissionSchema.safeParse(item));
+    const parsed = items.map((item) => itemSchema.safeParse(item));
     const bodies = parsed.flatMap(({ data }) => (data ? [data] : []));
     const credential = await credentialFor(deps.authenticate, c, bodies);
     const key = readIdempotencyKey(c.req.header('idempotency-key'));
@@ -86,7 +92,9 @@ export function createBatchRoutes(deps: {
       const context = { ...contextOf(c), idempotencyKey };
       return [{ credential, body: data, rawBody: items[index] as JsonObject, context }];
     });
-    const answers = (await deps.generation.submitAll(inputs)).values();
+    const submitted = await deps.generation.submitAll(inputs);
+    refuseDenied(submitted);
+    const answers = submitted.values();
     const describe = (error: unknown) => deps.describeFault(error, c.get('correlationId'));
     return c.json(
       {
@@ -105,3 +113,14 @@ export function createBatchRoutes(deps: {
 
   return app;
 }
+
+/** A key that opens nothing is refused as a whole, as by every other route. */
+function refuseDenied(answers: readonly PromiseSettledResult<unknown>[]): void {
+  const denials = answers.flatMap((answer) =>
+    answer.status === 'rejected' && isDenial(answer.reason) ? [answer.reason] : [],
+  );
+  if (denials.length > 0 && denials.length === answers.length) throw denials[0];
+}
+
+const isDenial = (fault: unknown): fault is AppError =>
+  fault instanceof AppError && (fault.code === 'unauthorized' || fault.code === 'forbidden');

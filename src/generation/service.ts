@@ -80,7 +80,9 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
     const [parent, original] = await Promise.all([named('parent_id'), named('variations_of')]);
     const styleId = body.style ?? original?.input.style;
     const style = typeof styleId === 'string' ? await findStyle(deps, styleId) : null;
-    const filled = fill(rawBody, [style?.defaults ?? {}, original ? originalOf(original) : {}]);
+    // What a style that is taken over sets has been weighed against the original's own fields.
+    const defaults = (body.style !== undefined && style?.defaults) || {};
+    const filled = fill(rawBody, [defaults, original ? originalOf(original) : {}]);
     const styled = style ? { style: style.id, styled: style.apply(filled.input) } : {};
     const whole = { model: filled.model, input: { ...filled.input, ...styled } };
     checkFields(body, whole.input, (url) => deps.urlFault(url, context.origin));

@@ -52,8 +52,8 @@ const metadataSchema = z.object({
   width: count,
   height: count,
   seed: count.optional(),
-  created_at: count,
-  expires_at: count,
+  created_at: count.optional(),
+  expires_at: count.optional(),
 });
 
 /** @throws ZodError for an object without the metadata of `putOptionsOf`. */
@@ -70,10 +70,15 @@ export function factsOf(place: Place, object: R2Object): ImageFacts {
     sha256: metadata.sha256,
     seed: metadata.seed ?? null,
     etag: object.httpEtag,
-    createdAt: metadata.created_at,
-    expiresAt: metadata.expires_at,
+    createdAt: metadata.created_at ?? object.uploaded.getTime(),
+    expiresAt: expiryOf(object),
   };
 }
 
-/** NaN where the object does not say, which is never past. */
-export const expiryOf = (object: R2Object) => Number(object.customMetadata?.expires_at);
+/** What the first uploads, which do not say when they end, were given by a rule of the bucket. */
+const UNTOLD_LIFE_MS = 30 * 86_400_000;
+
+export function expiryOf(object: R2Object): number {
+  const told = count.safeParse(object.customMetadata?.expires_at);
+  return told.success ? told.data : object.uploaded.getTime() + UNTOLD_LIFE_MS;
+}

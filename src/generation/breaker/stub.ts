@@ -4,6 +4,7 @@
  * permit or the start of its call.
  */
 import { createDeadline } from '../../platform/bounds';
+import { isWorthAnotherTry } from '../../platform/durable-objects';
 import type { TargetName } from '../../requests/types';
 import type { Breaker } from './object';
 
@@ -27,16 +28,4 @@ export async function callBreaker<T>(
   } finally {
     deadline.clear();
   }
-}
-
-/** What the platform tells of an error that came from a Durable Object. */
-interface Flags {
-  readonly retryable?: boolean;
-  readonly overloaded?: boolean;
-  readonly durableObjectReset?: boolean;
-}
-
-function isWorthAnotherTry(error: unknown): boolean {
-  const flags: Flags = typeof error === 'object' && error !== null ? error : {};
-  return flags.durableObjectReset === true || (flags.retryable === true && !flags.overloaded);
 }
