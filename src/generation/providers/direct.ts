@@ -5,16 +5,8 @@
  */
 import { z } from 'zod';
 import type { JsonObject } from '../../platform/json';
-import {
-  type Answer,
-  failureOf,
-  invalidOutput,
-  lost,
-  noProblem,
-  notSent,
-  type Problem,
-} from './failures';
-import { readJson, tracing } from './jobs';
+import { type Answer, failureOf, invalidOutput, noProblem, type Problem } from './failures';
+import { readJson, call as send, tracing, unanswered } from './jobs';
 import type {
   CallContext,
   InputImage,
@@ -23,7 +15,7 @@ import type {
   ProviderSuccess,
 } from './provider';
 import { imageFrom, type OpenUrl, UnusableAnswer } from './sdk-images';
-import { AnswerTooLarge, ConnectionFault, type Wire, type WireRequest } from './wire';
+import type { Wire, WireRequest } from './wire';
 
 export interface WholeAnswer extends Answer {
   readonly body: string;
@@ -45,31 +37,13 @@ export async function exchange(wire: Wire, call: Exchange): Promise<Exchanged> {
   const { provider, context, method, url, body } = call;
   const { signal } = context;
   const headers = { ...call.headers, ...tracing(context) };
-  const response = await wire({ method, url, body: body ?? null, headers, signal }).catch(
-    (error: unknown) => {
-      if (error instanceof ConnectionFault) return error;
-      throw error;
-    },
-  );
-  if (response instanceof ConnectionFault) {
-    const failure = response.sent
-      ? lost({ provider, isAborted: signal.aborted, providerRequestId: null })
-      : notSent({ provider, isAborted: signal.aborted });
-    return { ok: false, failure };
+  const reply = await send(wire, { method, url, body: body ?? null, headers, signal });
+  if (reply.arrived) return { ok: true, answer: { ...reply.answer, body: reply.body } };
+  if (reply.isTooLarge) {
+    const message = `${provider} answered with more than images can take`;
+    return { ok: false, failure: invalidOutput({ message, providerRequestId: null }) };
   }
-  const answer = { status: response.status, headers: response.headers };
-  try {
-    return { ok: true, answer: { ...answer, body: await response.text() } };
-  } catch (error) {
-    // The status of an error says enough without its body; a success is nothing without it.
-    if (!response.ok) return { ok: true, answer: { ...answer, body: '' } };
-    if (error instanceof AnswerTooLarge) {
-      const message = `${provider} answered with more than images can take`;
-      return { ok: false, failure: invalidOutput({ message, providerRequestId: null }) };
-    }
-    const failure = lost({ provider, isAborted: signal.aborted, providerRequestId: null });
-    return { ok: false, failure };
-  }
+  return { ok: false, failure: unanswered({ provider, sent: reply.sent, signal }) };
 }
 
 export interface FailedExchange {

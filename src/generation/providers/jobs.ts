@@ -15,12 +15,12 @@ import type {
   ProviderJob,
 } from './provider';
 import { type Confidential, redact } from './redact';
-import { ConnectionFault, type Wire, type WireRequest } from './wire';
+import { AnswerTooLarge, ConnectionFault, type Wire, type WireRequest } from './wire';
 
 export type Reply =
   | { readonly arrived: true; readonly answer: Answer; readonly body: string }
   /** No answer, or a success without its body. `sent`: the provider may have the whole request. */
-  | { readonly arrived: false; readonly sent: boolean };
+  | { readonly arrived: false; readonly sent: boolean; readonly isTooLarge: boolean };
 
 /** One call, its body read. Does not throw for anything the API does. */
 export async function call(wire: Wire, request: WireRequest): Promise<Reply> {
@@ -28,13 +28,16 @@ export async function call(wire: Wire, request: WireRequest): Promise<Reply> {
     if (error instanceof ConnectionFault) return error;
     throw error;
   });
-  if (response instanceof ConnectionFault) return { arrived: false, sent: response.sent };
+  if (response instanceof ConnectionFault) {
+    return { arrived: false, sent: response.sent, isTooLarge: false };
+  }
   const answer = { status: response.status, headers: response.headers };
   try {
     return { arrived: true, answer, body: await response.text() };
-  } catch {
+  } catch (error) {
     // The status of an error says enough without its body; a success is nothing without it.
-    return response.ok ? { arrived: false, sent: true } : { arrived: true, answer, body: '' };
+    if (!response.ok) return { arrived: true, answer, body: '' };
+    return { arrived: false, sent: true, isTooLarge: error instanceof AnswerTooLarge };
   }
 }
 
