@@ -5,9 +5,10 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { issueKey } from '../src/accounts/keys';
 import type { Scope, UserId } from '../src/accounts/types';
 import { createApp } from '../src/app';
-import { newId } from '../src/platform/ids';
+import { callbackUrl } from '../src/generation/callbacks';
+import { newId, type RequestId } from '../src/platform/ids';
 import { createServices } from '../src/services';
-import { ADMIN, type Client, http, newClient, newKey } from './journeys/support';
+import { ADMIN, type Client, http, newClient, newKey, ORIGIN } from './journeys/support';
 
 interface Guarded {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -24,6 +25,7 @@ const write = 'requests:write';
 
 const byKey: readonly Guarded[] = [
   { method: 'POST', path: '/v1/requests', scope: write, body },
+  { method: 'POST', path: '/v1/requests/batch', scope: write, body: { items: [body] } },
   { method: 'GET', path: '/v1/requests', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/requests/{id}', scope: read },
   { method: 'GET', path: '/v1/requests/{id}/events', scope: read },
@@ -62,8 +64,14 @@ const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/breakers/{id}/reset' },
 ];
 
-/** Open to anybody; an image's content is too, by a signed link. */
-const open = ['GET /health', 'GET /ready', 'GET /openapi.json', 'GET /docs'];
+/** Open to anybody, or by a signature in the URL; an image's content is too, by a signed link. */
+const open = [
+  'GET /health',
+  'GET /ready',
+  'GET /openapi.json',
+  'GET /docs',
+  'POST /v1/callbacks/{user}/{request}/{attempt}',
+];
 
 const routes = [...byKey, ...byToken];
 const byRoute = (route: Omit<Guarded, 'scope'>) => `${route.method} ${route.path}`;
@@ -225,23 +233,80 @@ describe('over the limit', () => {
   );
 });
 
-describe('a method that a path does not take', () => {
-  const paths = Map.groupBy(
-    [...routes.map(byRoute), ...open].map((route) => route.split(' ') as [string, string]),
-    ([, path]) => path,
+describe('a callback', () => {
+  const secret = env.LINK_SIGNING_SECRET;
+  const urlOf = (overrides: Partial<Parameters<typeof callbackUrl>[0]> = {}) => {
+    // The one request of the suite: its id is one.
+    const place = { userId: owner.userId, requestId: requestId as RequestId, attempt: 1 };
+    return new URL(callbackUrl({ ...place, origin: ORIGIN, secret, ...overrides }));
+  };
+  const call = ({ pathname, search }: URL, body?: unknown) =>
+    http('POST', pathname + search, body === undefined ? {} : { body });
+
+  it.each([undefined, {}, { status: 'failed' }, 'x'.repeat(2_000_000)])(
+    'with its signature is heard, whatever it says',
+    async (body) => {
+      const before = await owner.get(requestId);
+      const response = await call(urlOf(), body);
+      expect([response.status, await response.text()]).toEqual([204, '']);
+      expect(await owner.get(requestId)).toEqual(before);
+    },
   );
-  it.each([...paths.keys()])('%s answers 405 and says which it takes', async (path) => {
-    const taken = (paths.get(path) ?? []).map(([method]) => method);
-    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-      if (taken.includes(method)) continue;
-      const response = await http(method, target({ path }), {
-        headers: { authorization: `Bearer ${owner.key}` },
-      });
-      const allow = (response.headers.get('allow') ?? '').split(', ').sort();
-      expect(allow).toEqual([...taken, ...(taken.includes('GET') ? ['HEAD'] : [])].sort());
-      await expectProblem(response, 405, 'method_not_allowed');
-    }
+
+  it.each<[string, (href: string) => string]>([
+    ['no signature', (href) => href.replace(/\?.*/, '')],
+    ['an empty signature', (href) => href.replace(/=.*/, '=')],
+    ['a wrong signature', (href) => href.replace(/=.*/, `=${'A'.repeat(43)}`)],
+    ['the signature of another attempt', (href) => href.replace('/1?', '/2?')],
+    ['an attempt that is none', (href) => href.replace('/1?', '/0?')],
+    ['an attempt that is no number', (href) => href.replace('/1?', '/x?')],
+    ['a user that is none', (href) => href.replace('usr_', 'nobody_')],
+    ['a request that is none', (href) => href.replace('req_', 'img_')],
+    ['another user', (href) => href.replace(owner.userId, stranger.userId)],
+  ])('with %s is answered like an unknown path', async (_, spoil) => {
+    const response = await call(new URL(spoil(urlOf().href)));
+    expect((await response.clone().json<{ detail: string }>()).detail).toBe(
+      'There is nothing at this path.',
+    );
+    await expectProblem(response, 404, 'not_found');
   });
+
+  it('is not opened by a key, by the operator’s token or by another secret', async () => {
+    const { pathname } = urlOf();
+    for (const authorization of [`Bearer ${owner.key}`, ADMIN.authorization]) {
+      const response = await http('POST', pathname, { headers: { authorization } });
+      await expectProblem(response, 404, 'not_found');
+    }
+    const forged = urlOf({ secret: env.KEY_SIGNING_SECRET });
+    await expectProblem(await call(forged), 404, 'not_found');
+  });
+});
+
+describe('a method that a path does not take', () => {
+  const all = [...routes.map(byRoute), ...open].map(
+    (route) => route.split(' ') as [string, string],
+  );
+  /** By every route that the path fits: `batch` could be the id of a request. */
+  const methodsOf = (path: string) => [
+    ...new Set(all.flatMap(([method, route]) => (patternOf(route).test(path) ? [method] : []))),
+  ];
+  const patternOf = (route: string) => new RegExp(`^${route.replace(/\{\w+\}/g, '[^/]+')}$`);
+
+  it.each([...new Set(all.map(([, path]) => path))])(
+    '%s answers 405 and says which it takes',
+    async (path) => {
+      const taken = methodsOf(path);
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+        if (taken.includes(method)) continue;
+        const response = await http(method, target({ path }), {
+          headers: { authorization: `Bearer ${owner.key}` },
+        });
+        const allow = (response.headers.get('allow') ?? '').split(', ').sort();
+        expect(allow).toEqual([...taken, ...(taken.includes('GET') ? ['HEAD'] : [])].sort());
+        await expectProblem(response, 405, 'method_not_allowed');
+      }
+    },
+  );
 
   it.each(['/', '/v1', '/v1/request', '/v1/requests/a/b/c', '/v1/admin', '/%2e%2e'])(
     '%s is no path at all: 404',

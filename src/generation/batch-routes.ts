@@ -88,7 +88,8 @@ export function createBatchRoutes(deps: {
     const key = readIdempotencyKey(c.req.header('idempotency-key'));
     const inputs = parsed.flatMap(({ data }, index): SubmitInput[] => {
       if (!data) return [];
-      const idempotencyKey = key === null ? null : `${key}#${index}`;
+      // A line break is no part of a client's own key, so no other call has this one.
+      const idempotencyKey = key === null ? null : `${key}\n${index}`;
       const context = { ...contextOf(c), idempotencyKey };
       return [{ credential, body: data, rawBody: items[index] as JsonObject, context }];
     });

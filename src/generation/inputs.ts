@@ -14,12 +14,16 @@ import type { GenerationInput } from './types';
 
 const DATA_URL = /^data:(image\/[a-z0-9.+-]+)?;base64,([a-z0-9+/=\s]*)$/i;
 
+type Part = 'image' | 'mask';
+
 export type LoadedInput =
   | { readonly ok: true; readonly image: InputImage }
   /** `final`: another try would find the same. */
   | { readonly ok: false; readonly final: boolean; readonly reason: string };
 
 export interface InputStore {
+  /** Refuses what `keep` would refuse, and keeps nothing. */
+  check(input: { userId: UserId; input: GenerationInput }): Promise<void>;
   /** Puts data URLs away; the answer holds ids and URLs only. */
   keep(input: { userId: UserId; input: GenerationInput }): Promise<GenerationInput>;
   load(input: {
@@ -44,32 +48,50 @@ export interface InputStoreDeps {
 }
 
 export function createInputStore(deps: InputStoreDeps): InputStore {
-  const keepOne = async (userId: UserId, path: 'image' | 'mask', reference: string) => {
-    const fault = (message: string) => invalidGeneration([{ path, message }]);
+  const faultAt = (path: Part, message: string) => invalidGeneration([{ path, message }]);
+
+  /** The bytes of a data URL; anything else is a reference that stays as it is. */
+  const read = async (userId: UserId, path: Part, reference: string) => {
     if (/^https?:/i.test(reference)) return reference;
     if (reference.startsWith('img_')) {
       const isThere = await deps.images.exists({ userId, id: reference, now: deps.now() });
-      if (!isThere) throw fault('there is no such image');
+      if (!isThere) throw faultAt(path, 'there is no such image');
       return reference;
     }
     const encoded = DATA_URL.exec(reference)?.[2];
-    if (encoded === undefined)
-      throw fault('must be an image id, a base64 data URL or an https URL');
-    const image = { bytes: new Uint8Array(Buffer.from(encoded, 'base64')) };
-    const kept = await deps.images.keepUpload({ userId, image, now: deps.now() });
-    if (kept.outcome === 'invalid') throw fault(kept.reason);
+    if (encoded !== undefined) return new Uint8Array(Buffer.from(encoded, 'base64'));
+    throw faultAt(path, 'must be an image id, a base64 data URL or an https URL');
+  };
+
+  const checkOne = async (userId: UserId, path: Part, reference: string) => {
+    const bytes = await read(userId, path, reference);
+    if (typeof bytes === 'string') return;
+    const inspected = inspectImage(bytes);
+    if (!inspected.ok) throw faultAt(path, inspected.reason);
+  };
+
+  const keepOne = async (userId: UserId, path: Part, reference: string) => {
+    const bytes = await read(userId, path, reference);
+    if (typeof bytes === 'string') return bytes;
+    const kept = await deps.images.keepUpload({ userId, image: { bytes }, now: deps.now() });
+    if (kept.outcome === 'invalid') throw faultAt(path, kept.reason);
     return kept.image.id;
   };
 
   return {
+    async check({ userId, input: { image, mask } }) {
+      await orUnavailable(async () => {
+        if (image !== undefined) await checkOne(userId, 'image', image);
+        if (mask !== undefined) await checkOne(userId, 'mask', mask);
+      });
+    },
+
     async keep({ userId, input }) {
       const kept = { ...input };
-      try {
+      await orUnavailable(async () => {
         if (input.image !== undefined) kept.image = await keepOne(userId, 'image', input.image);
         if (input.mask !== undefined) kept.mask = await keepOne(userId, 'mask', input.mask);
-      } catch (error) {
-        throw error instanceof AppError ? error : inputsUnavailable(error);
-      }
+      });
       return kept;
     },
 
@@ -85,6 +107,14 @@ export function createInputStore(deps: InputStoreDeps): InputStore {
       return { ok: true, image: { bytes: found.bytes, mediaType: inspected.mediaType } };
     },
   };
+}
+
+async function orUnavailable(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw error instanceof AppError ? error : inputsUnavailable(error);
+  }
 }
 
 /** Past its time too: the request was accepted while the image was there. */

@@ -158,6 +158,8 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
     async foresee(input) {
       const judged = await judge(input);
       const { model, warnings } = judged;
+      const { userId } = input.credential;
+      await deps.inputs.check({ userId, input: judged.input });
       const maxCostMicros = microsOf(input.body.max_cost_usd);
       const health = await deps.breakers.peek(watchedTargets(judged.assessment));
       const asked = { model, input: judged.input, maxCostMicros };

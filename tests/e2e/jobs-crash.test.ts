@@ -4,7 +4,13 @@
  * providers live on, as they would in the world.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callsOf, names, type Played, type Stage, setStage } from './support/job-providers.ts';
+import {
+  callsOf,
+  type FakedProvider,
+  names,
+  type Setup,
+  startSetup,
+} from './support/job-providers.ts';
 import { expectOneJob, expectOnePng } from './support/one-job.ts';
 import type { User } from './support/server.ts';
 import { inParallel, until } from './support/until.ts';
@@ -12,87 +18,104 @@ import { inParallel, until } from './support/until.ts';
 const fates = ['awaited', 'canceled', 'deleted'] as const;
 type Fate = (typeof fates)[number];
 
-let stage: Stage;
+let setup: Setup;
 let user: User;
 /** Ids of the requests, by provider. */
 const requests = new Map<string, Record<Fate, string>>();
+/** How often each provider was asked after the awaited job until the crash. */
+const pollsBefore = new Map<string, number>();
 
 const idOf = (name: string, fate: Fate) => requests.get(name)?.[fate] ?? '';
 
-async function submit({ modelId }: Played, fate: Fate): Promise<string> {
+async function submit({ modelId }: FakedProvider, fate: Fate): Promise<string> {
   const fields = { model: modelId, prompt: 'a quiet harbour' };
   const { id } = await user.api.submit(fields, { 'x-correlation-id': fate });
   return id;
 }
 
 /** Whoever has asked after a job has told the foreman of it before. */
-const isAskedAfter = (player: Played, fate: Fate) =>
-  until(`${player.name} is asked after the ${fate} job`, () =>
-    callsOf(player, fate).some(player.isPoll),
+const isAskedAfter = (provider: FakedProvider, fate: Fate) =>
+  until(`${provider.name} is asked after the ${fate} job`, () =>
+    callsOf(provider, fate).some(provider.isPoll),
   );
 
-async function startJobs(player: Played): Promise<void> {
-  const { fake, name, behaviours, isCancel } = player;
+const pollsOfAwaited = (provider: FakedProvider) =>
+  callsOf(provider, 'awaited').filter(provider.isPoll).length;
+
+async function startJobs(provider: FakedProvider): Promise<void> {
+  const { fake, name, behaviours, isCancel } = provider;
   fake.setBehaviour(behaviours.endless);
   // No cancellation gets through before the crash.
   fake.interfere((call) => (isCancel(call) ? 'hang' : null));
   const [awaited = '', canceled = '', deleted = ''] = await inParallel(fates, 3, (fate) =>
-    submit(player, fate),
+    submit(provider, fate),
   );
   requests.set(name, { awaited, canceled, deleted });
-  for (const fate of fates) await isAskedAfter(player, fate);
+  for (const fate of fates) await isAskedAfter(provider, fate);
 }
 
 beforeAll(async () => {
-  stage = await setStage();
-  const { players, server } = stage;
+  setup = await startSetup();
+  const { providers, server } = setup;
   user = await server.createUser();
-  await inParallel(players, players.length, startJobs);
-  const givenUp = await inParallel(players, players.length, async ({ name }) => {
+  await inParallel(providers, providers.length, startJobs);
+  const givenUp = await inParallel(providers, providers.length, async ({ name }) => {
     const canceled = await user.api.post(`/v1/requests/${idOf(name, 'canceled')}/cancel`);
     const deleted = await user.api.delete(`/v1/requests/${idOf(name, 'deleted')}`);
     return [canceled.status, deleted.status];
   });
   await server.crash();
-  expect(givenUp).toEqual(players.map(() => [200, 204]));
-  for (const { fake } of players) fake.interfere(null);
+  const canceled = providers.map(({ canceled, fake }) => canceled?.(fake.facts()) ?? 0);
+  expect(canceled).toEqual(providers.map(() => 0));
+  expect(givenUp).toEqual(providers.map(() => [200, 204]));
+  for (const provider of providers) {
+    provider.fake.interfere(null);
+    pollsBefore.set(provider.name, pollsOfAwaited(provider));
+  }
   await server.startAgain();
 });
 
-afterAll(() => stage?.close());
+afterAll(() => setup?.close());
 
-describe('after the server was killed', () => {
-  it.concurrent.each(names.all)('the job that %s goes on with is collected', async (name) => {
-    const player = stage.player(name);
+describe('a request whose job is awaited', () => {
+  it.each(names.all)('runs on after the crash: %s', async (name) => {
+    expect(await user.api.read(idOf(name, 'awaited'))).toMatchObject({
+      status: 'running',
+      attempts: [{ number: 1, provider: name, outcome: null }],
+    });
+  });
+});
+
+describe('jobs whose requests were given up before the crash', () => {
+  it.concurrent.each(names.canceling)('are canceled after it at %s', async (name) => {
+    const { canceled, fake } = setup.provider(name);
+    const count = () => canceled?.(fake.facts());
+    await until(`${name} has canceled both`, () => count() === 2, 40_000);
+    const { status, attempts } = await user.api.read(idOf(name, 'canceled'));
+    expect([status, attempts.length]).toEqual(['canceled', 1]);
+    expect((await user.api.get(`/v1/requests/${idOf(name, 'deleted')}`)).status).toBe(404);
+  });
+});
+
+describe('a job that goes on', () => {
+  it.concurrent.each(names.all)('is asked after again, and collected from %s', async (name) => {
+    const provider = setup.provider(name);
+    const before = pollsBefore.get(name) ?? 0;
     const id = idOf(name, 'awaited');
-    expect((await user.api.read(id)).status).toBe('running');
-    const polls = () => callsOf(player, 'awaited').filter(player.isPoll).length;
-    const before = polls();
-    await until(`${name} is asked again`, () => polls() > before, 40_000);
-    player.fake.finish();
+    await until(`${name} is asked again`, () => pollsOfAwaited(provider) > before, 40_000);
+    provider.fake.finish();
     const request = await user.api.ended(id);
-    expectOneJob(player, { request, correlationId: 'awaited' });
+    expectOneJob(provider, { request, correlationId: 'awaited' });
     await expectOnePng(user.api, request);
   });
+});
 
-  it.concurrent.each(names.canceling)(
-    'what was given up before is canceled at %s',
-    async (name) => {
-      const { canceled, fake } = stage.player(name);
-      const count = () => canceled?.(fake.facts());
-      await until(`${name} has canceled both jobs`, () => count() === 2, 40_000);
-      const { status, attempts } = await user.api.read(idOf(name, 'canceled'));
-      expect(status).toBe('canceled');
-      expect(attempts).toHaveLength(1);
-      expect((await user.api.get(`/v1/requests/${idOf(name, 'deleted')}`)).status).toBe(404);
-    },
-  );
-
-  it.each(names.all)('no job was made twice at %s', (name) => {
-    const player = stage.player(name);
-    expect(player.made(player.fake.facts())).toBe(fates.length);
+describe('the crash', () => {
+  it.each(names.all)('made no job twice at %s', (name) => {
+    const provider = setup.provider(name);
+    expect(provider.made(provider.fake.facts())).toBe(fates.length);
     for (const fate of fates) {
-      expect(callsOf(player, fate).filter(player.isSubmission)).toHaveLength(1);
+      expect(callsOf(provider, fate).filter(provider.isSubmission)).toHaveLength(1);
     }
   });
 });

@@ -1,11 +1,15 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app';
+import { candidatesFor } from '../../src/generation/candidates';
+import { nameOf } from '../../src/generation/catalog';
 import { builtInModels } from '../../src/generation/models';
 import type { ModelView } from '../../src/generation/models-view';
 import { readGenerationSettings } from '../../src/generation/settings';
+import type { GenerationInput } from '../../src/generation/types';
 import { createServices } from '../../src/services';
 import { newClient, useWorld } from '../journeys/support';
+import { catalogOf, inputOf } from '../support/catalog';
 
 const target = { provider: 'openai', model: 'mine-1' };
 const one = (fields: object = {}) => ({
@@ -20,6 +24,29 @@ const read = (MODEL_CATALOG: unknown) =>
   }).catalog;
 const idsOf = (catalog: unknown) => read(catalog).models.map(({ id }) => id);
 const known = builtInModels.map(({ id }) => id);
+
+describe('the known models', () => {
+  it('have ids of their own, and describe each target in one way', () => {
+    expect(new Set(known).size).toBe(known.length);
+    const described = new Map<string, unknown>();
+    for (const target of builtInModels.flatMap(({ targets }) => targets)) {
+      const earlier = described.get(nameOf(target)) ?? target;
+      expect([nameOf(target), target]).toEqual([nameOf(target), earlier]);
+      described.set(nameOf(target), target);
+    }
+  });
+
+  it('each can make a square picture, or one of another', () => {
+    const catalog = catalogOf(builtInModels);
+    const square = inputOf({ aspect_ratio: '1:1' });
+    const edit = inputOf({ image: 'img_1' });
+    const inpainting = inputOf({ image: 'img_1', mask: 'img_2' });
+    const canMake = (model: string) => (input: GenerationInput) =>
+      candidatesFor(catalog, { model, input }).some(({ passedOver }) => passedOver === null);
+    const unable = known.filter((model) => ![square, edit, inpainting].some(canMake(model)));
+    expect(unable).toEqual([]);
+  });
+});
 
 describe('MODEL_CATALOG', () => {
   it.each([
@@ -227,6 +254,14 @@ describe('a fault in MODEL_CATALOG stops the start and is named by its path', ()
 describe('GET /v1/models', () => {
   useWorld();
 
+  const modelsWith = async (settings: { readonly MODEL_CATALOG: string }) => {
+    const { key } = await newClient();
+    const app = createApp(createServices({ ...env, ...settings }));
+    const headers = { authorization: `Bearer ${key}` };
+    const response = await app.request('/v1/models', { headers });
+    return (await response.json<{ items: ModelView[] }>()).items;
+  };
+
   it('shows the operator’s own models and none that is removed', async () => {
     const MODEL_CATALOG = JSON.stringify({
       ...one({
@@ -240,12 +275,7 @@ describe('GET /v1/models', () => {
       }),
       remove: ['dall-e-3'],
     });
-    const client = await newClient();
-    const app = createApp(createServices({ ...env, MODEL_CATALOG }));
-    const response = await app.request('/v1/models', {
-      headers: { authorization: `Bearer ${client.key}` },
-    });
-    const { items } = await response.json<{ items: ModelView[] }>();
+    const items = await modelsWith({ MODEL_CATALOG });
     expect(items.map(({ id }) => id)).not.toContain('dall-e-3');
     expect(items.find(({ id }) => id === 'mine')).toMatchObject({
       available: true,
@@ -285,12 +315,7 @@ describe('GET /v1/models', () => {
       { ...target, model: 'mine-3', max_steps: 30, sizing: { aspect_ratios: ['1:1'] } },
     ];
     const MODEL_CATALOG = JSON.stringify({ models: [{ id: 'mine', targets }] });
-    const client = await newClient();
-    const app = createApp(createServices({ ...env, MODEL_CATALOG }));
-    const response = await app.request('/v1/models', {
-      headers: { authorization: `Bearer ${client.key}` },
-    });
-    const { items } = await response.json<{ items: ModelView[] }>();
+    const items = await modelsWith({ MODEL_CATALOG });
     const mine = items.find(({ id }) => id === 'mine');
     expect(mine?.capabilities).toEqual({
       input_image: 'optional',

@@ -16,29 +16,38 @@ const times = (count: number, card: Card): Card[] => Array.from({ length: count 
 const deck = shuffled([
   ...times(34, 'ok'),
   ...times(10, 'fault'),
-  ...times(2, 'seconds'),
-  ...times(2, 'date'),
-  ...times(1, 'milliseconds'),
+  ...times(1, 'seconds'),
+  ...times(1, 'date'),
+  ...times(3, 'milliseconds'),
   // The only one: the engine dispatches once more after an unknown outcome, and then never again.
   ...times(1, 'hang'),
 ]);
 
-/** For calls whose correlation ids end in the number of their request. */
-export function createFaultSchedule(okDelayMs: (request: number) => number): Schedule {
+/** How long the images of a request take, by its number: the end of its correlation id. */
+type OkDelay = (request: number) => number;
+
+export function createCalmSchedule(okDelayMs: OkDelay): Schedule {
+  return (headers) => ({ mode: 'ok', delayMs: okDelayMs(numberIn(nameOf(headers))) });
+}
+
+export function createFaultSchedule(okDelayMs: OkDelay): Schedule {
   const calls = new Map<string, number>();
   return (headers) => {
-    const name = String(headers['x-correlation-id']);
+    const name = nameOf(headers);
     const call = calls.get(name) ?? 0;
     calls.set(name, call + 1);
-    const request = Number(/\d+$/.exec(name)?.[0]);
+    const request = numberIn(name);
     const card = deck[(request + call * STRIDE) % deck.length];
     return card === undefined ? { mode: 404 } : behaviourFor(card, { request, okDelayMs });
   };
 }
 
+const nameOf = (headers: Parameters<Schedule>[0]) => String(headers['x-correlation-id']);
+const numberIn = (name: string) => Number(/\d+$/.exec(name)?.[0]);
+
 function behaviourFor(
   card: Card,
-  of: { readonly request: number; readonly okDelayMs: (request: number) => number },
+  of: { readonly request: number; readonly okDelayMs: OkDelay },
 ): Behaviour {
   switch (card) {
     case 'ok':
@@ -53,7 +62,7 @@ function behaviourFor(
       // Whole seconds: one to two of them from now.
       return { mode: 429, retryAfter: new Date(Date.now() + 2_000).toUTCString() };
     case 'milliseconds':
-      return { mode: 429, retryAfterMs: '700' };
+      return { mode: 429, retryAfterMs: '400' };
   }
 }
 

@@ -51,6 +51,9 @@ export const faulted: Record<Part, number> = noCounts();
 /** Everything that was given to a queue, whether or not the queue kept it. */
 export const sent: { readonly queue: QueueName; readonly body: unknown }[] = [];
 
+/** Methods that were called on foremen, in order. */
+export const foremanCalls: string[] = [];
+
 /** Keys that R2 has deleted, for what is put and gone too soon to be seen. */
 export const deletedKeys: string[] = [];
 
@@ -58,6 +61,7 @@ export function resetFaults(): void {
   Object.assign(faults, off, { only: [] });
   Object.assign(faulted, noCounts());
   sent.length = 0;
+  foremanCalls.length = 0;
   deletedKeys.length = 0;
 }
 
@@ -142,6 +146,7 @@ function queueOf<Body>(real: Queue<Body>, queue: QueueName): Queue<Body> {
 
 const stubOf = <T extends object>(real: T) =>
   delegating(real, async (name, call) => {
+    foremanCalls.push(name);
     if (!chosen(name)) return call();
     await pass('foreman');
     const isLost = meets('foreman', 'lose_answer') !== null;

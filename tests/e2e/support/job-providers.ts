@@ -127,48 +127,48 @@ type Behaviours<Start> = Start extends (port?: number) => Promise<Fake<infer B e
   ? B
   : never;
 
-export interface Played extends JobProvider {
+export interface FakedProvider extends JobProvider {
   readonly fake: Fake<string>;
   /** `t-<name>`. */
   readonly modelId: string;
 }
 
-const players: readonly JobProvider[] = [bfl, comfyui, fal, replicate];
+const jobProviders: readonly JobProvider[] = [bfl, comfyui, fal, replicate];
 
 const namesOf = (chosen: readonly JobProvider[]) => chosen.map(({ name }) => name);
 
 /** For tables of tests, which are made before anything is started. */
 export const names = {
-  all: namesOf(players),
-  callingBack: namesOf(players.filter(({ callbackIn }) => callbackIn !== null)),
-  canceling: namesOf(players.filter(({ canceled }) => canceled !== null)),
+  all: namesOf(jobProviders),
+  callingBack: namesOf(jobProviders.filter(({ callbackIn }) => callbackIn !== null)),
+  canceling: namesOf(jobProviders.filter(({ canceled }) => canceled !== null)),
 };
 
 /** For the request that was submitted under this correlation id. */
-export const callsOf = ({ fake }: Played, correlationId: string) =>
+export const callsOf = ({ fake }: FakedProvider, correlationId: string) =>
   fake.calls.filter(({ headers }) => headers['x-correlation-id'] === correlationId);
 
-export interface Stage {
+export interface Setup {
   readonly server: Server;
-  player(name: string): Played;
-  readonly players: readonly Played[];
+  provider(name: string): FakedProvider;
+  readonly providers: readonly FakedProvider[];
   close(): Promise<void>;
 }
 
 /** Every fake, and a server that is told of them. */
-export async function setStage(): Promise<Stage> {
-  const played = await inParallel(players, players.length, async (player) => ({
-    ...player,
-    modelId: `t-${player.name}`,
-    fake: await player.start(),
+export async function startSetup(): Promise<Setup> {
+  const providers = await inParallel(jobProviders, jobProviders.length, async (provider) => ({
+    ...provider,
+    modelId: `t-${provider.name}`,
+    fake: await provider.start(),
   }));
-  const models = played.map(({ modelId: id, name, model, priceUsd }) => ({
+  const models = providers.map(({ modelId: id, name, model, priceUsd }) => ({
     id,
     targets: [{ provider: name, model, price: [{ per: 'image', usd: priceUsd }] }],
   }));
-  const settings = played.map(({ settings, fake }) => settings(fake.url));
+  const settings = providers.map(({ settings, fake }) => settings(fake.url));
   const closeFakes = async () => {
-    await inParallel(played, played.length, ({ fake }) => fake.close());
+    await inParallel(providers, providers.length, ({ fake }) => fake.close());
   };
   const environment = Object.assign({ MODEL_CATALOG: JSON.stringify({ models }) }, ...settings);
   const server = await startServer(environment).catch(async (error: unknown) => {
@@ -177,9 +177,9 @@ export async function setStage(): Promise<Stage> {
   });
   return {
     server,
-    players: played,
-    player(name) {
-      const found = played.find((player) => player.name === name);
+    providers,
+    provider(name) {
+      const found = providers.find((provider) => provider.name === name);
       if (!found) throw new Error(`No provider is called ${name}`);
       return found;
     },

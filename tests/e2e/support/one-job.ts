@@ -1,16 +1,16 @@
 /** What a request must look like that became one job, paid for once, whatever happened meanwhile. */
 import { expect } from 'vitest';
 import type { Api, RequestView } from './api.ts';
-import { callsOf, type Played } from './job-providers.ts';
+import { callsOf, type FakedProvider } from './job-providers.ts';
 
 /** `correlationId`: of the request, which is the only one that has become an image. */
 export function expectOneJob(
-  player: Played,
+  provider: FakedProvider,
   of: { readonly request: RequestView; readonly correlationId: string },
 ): void {
-  const { fake, name, model, costUsd, isSubmission, isImage, jobIn } = player;
+  const { fake, name, model, costUsd, isSubmission, isImage, jobIn } = provider;
   const { request, correlationId } = of;
-  const calls = callsOf(player, correlationId);
+  const calls = callsOf(provider, correlationId);
   const asked = new Set(calls.map(jobIn).filter((job) => job !== null));
   expect(calls.filter(isSubmission)).toHaveLength(1);
   expect(fake.calls.filter(isImage)).toHaveLength(1);
