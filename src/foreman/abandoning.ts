@@ -4,6 +4,7 @@
  */
 import { confirmDueAt } from '../platform/backoff';
 import type { JsonObject } from '../platform/json';
+import { consoleLogger } from '../platform/log';
 import * as abandoned from '../requests/abandoned';
 import type { RequestId, RequestState, UserId } from '../requests/types';
 import type { Desk } from './desk';
@@ -33,13 +34,24 @@ export function leaveBehind(desk: Desk, previous: RequestState | null, next: Req
   if (!ended || ended.token !== null) return;
   const { userId, id: request, correlationId } = next;
   const { handle } = job;
-  abandon(desk, { userId, request, token, provider, model, handle, correlationId });
+  abandon(desk, {
+    userId,
+    request,
+    token,
+    attempt: number,
+    provider,
+    model,
+    handle,
+    correlationId,
+  });
 }
 
 /** The consumer did not say that a job is canceled: it is sent once more, or given up. */
 export function resendAbandoned(desk: Desk, userId: UserId, limit: number): void {
   for (const job of abandoned.getDue(desk.sql, { now: desk.now, limit })) {
     if (job.sends >= MAX_SENDS) {
+      const { requestId: request_id, provider, model, correlationId: correlation_id } = job;
+      consoleLogger.warn('job.not_canceled', { request_id, provider, model, correlation_id });
       abandoned.deleteOne(desk.sql, job.token);
       continue;
     }
@@ -49,7 +61,8 @@ export function resendAbandoned(desk: Desk, userId: UserId, limit: number): void
   }
 }
 
-export interface Unwanted extends Pick<abandoned.AbandonedJob, 'token' | 'provider' | 'model'> {
+export interface Unwanted
+  extends Pick<abandoned.AbandonedJob, 'token' | 'attempt' | 'provider' | 'model'> {
   readonly userId: UserId;
   readonly request: RequestId;
   readonly handle: JsonObject;
@@ -58,9 +71,11 @@ export interface Unwanted extends Pick<abandoned.AbandonedJob, 'token' | 'provid
 
 /** Sends a cancellation to the provider, until a consumer says that it is done. */
 export function abandon(desk: Desk, unwanted: Unwanted): void {
-  const { userId, request: requestId, token, provider, model, handle, correlationId } = unwanted;
+  const { userId, request: requestId, correlationId } = unwanted;
+  const { token, attempt, provider, model, handle } = unwanted;
   const sent = { sentAt: desk.now, sends: 1 };
-  const job = { token, requestId, provider, model, handle, correlationId, ...sent };
+  const work = { token, requestId, attempt, provider, model, handle, correlationId };
+  const job = { ...work, ...sent };
   const isNew = abandoned.createOne(desk.sql, { ...job, dueAt: confirmDueAt(sent) });
   if (isNew) desk.effects.push({ send: 'cancel', userId, job });
 }

@@ -42,8 +42,6 @@ export interface Kind {
     readonly budgetLeftMicros: number | null;
     /** What is known of targets, as far as the consumer has asked. */
     readonly verdicts: TargetVerdicts;
-    /** How many of the user's requests wait: they must not come back all at once. */
-    readonly waiting: number;
     readonly now: number;
     readonly random: number;
   }): Decision;

@@ -3,9 +3,8 @@
  * their time has come or the provider calls. Runs inside one transaction.
  */
 import * as ledger from '../requests/ledger';
-import { hasSettled } from '../requests/lifecycle';
 import * as remoteJob from '../requests/remote-job';
-import type { JobProgress, RequestId, UserId } from '../requests/types';
+import type { JobProgress, RequestId, RequestState, UserId } from '../requests/types';
 import { abandon } from './abandoning';
 import { type Desk, save } from './desk';
 
@@ -13,13 +12,18 @@ export interface KeepJob {
   readonly userId: UserId;
   readonly request: RequestId;
   readonly token: string;
+  /** Number of the attempt that the job is for. */
+  readonly attempt: number;
   readonly provider: string;
   readonly model: string;
   readonly correlationId: string;
   readonly progress: JobProgress;
 }
 
-/** `stale`: nobody waits for this job. It is canceled by its own message, not by the caller. */
+/**
+ * `stale`: the caller has no say any more. A job that nobody collects is canceled by a message of its
+ * own, not by the caller.
+ */
 export function keepJob(desk: Desk, input: KeepJob): { readonly verdict: 'kept' | 'stale' } {
   const { request, token, progress } = input;
   const row = ledger.getOne(desk.sql, request);
@@ -29,10 +33,19 @@ export function keepJob(desk: Desk, input: KeepJob): { readonly verdict: 'kept' 
     save(desk, row, next);
     return { verdict: 'kept' };
   }
-  // The attempt was given up while its call ran, so the provider works for nobody.
-  const hasEnded = state && hasSettled(state, token);
-  if (!hasEnded) abandon(desk, { ...input, handle: progress.handle });
+  if (!state || !isCollected(state, input.attempt)) {
+    abandon(desk, { ...input, handle: progress.handle });
+  }
   return { verdict: 'stale' };
+}
+
+/** Whether somebody else asks for the job of this attempt, or has. */
+function isCollected(state: RequestState, attempt: number): boolean {
+  if (state.status === 'running' && state.current.number === attempt) {
+    return state.current.job !== null;
+  }
+  const ended = state.attempts.find(({ number }) => number === attempt);
+  return ended !== undefined && ended.token !== null;
 }
 
 /** The provider says that an attempt's job has ended. */

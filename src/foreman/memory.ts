@@ -97,7 +97,8 @@ export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
     reusable.getEarliestExpiry(sql),
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
-    memory.hasSpareSlots ? 0 : null,
+    // The earliest time that an alarm can be set to.
+    memory.hasSpareSlots ? 1 : null,
     ...leaseEnds,
   ].filter((due) => due !== null);
   return dues.length === 0 ? null : Math.min(...dues);

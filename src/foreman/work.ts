@@ -1,10 +1,10 @@
 /** What consumers do to requests: claim a release, renew leases, settle attempts. */
-import { budgetLeftMicros } from '../accounts/admission';
+import { budgetLeftMicros, release } from '../accounts/admission';
 import * as accounts from '../accounts/limits';
 import type { RequestId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { LEASE_MS, phaseOf } from '../requests/queueing';
+import { LEASE_MS, phaseOf, rankOf, turnMs } from '../requests/queueing';
 import type {
   AttemptResult,
   Decision,
@@ -15,6 +15,7 @@ import type {
   TargetName,
   TargetVerdicts,
 } from '../requests/types';
+import { abandon } from './abandoning';
 import { type Desk, fillSlots, save } from './desk';
 import { learnPaces } from './memory';
 
@@ -29,15 +30,21 @@ export interface Job {
 export type ClaimAnswer =
   | { readonly verdict: 'run'; readonly job: Job }
   /** The verdicts on these targets are missing: the claim is to be made again with them. */
-  | { readonly verdict: 'check'; readonly targets: readonly TargetName[]; readonly sole: boolean }
+  | {
+      readonly verdict: 'check';
+      readonly targets: readonly TargetName[];
+      readonly sole: boolean;
+      /** Number of the attempt that is to be made. */
+      readonly attempt: number;
+    }
   /** `stale`: the request moved on. `busy`: another consumer has this release. `later`: not now. */
   | { readonly verdict: 'stale' | 'busy' | 'later' };
 
 export type SettleAnswer =
   | { readonly verdict: 'run'; readonly job: Job }
   | { readonly verdict: 'settled' }
-  /** Another attempt decides: what this one stored must go. */
-  | { readonly verdict: 'stale' };
+  /** Somebody else decides. `orphaned`: what this caller stored is nobody's, and must go. */
+  | { readonly verdict: 'stale'; readonly orphaned: boolean };
 
 /** Tokens are the caller's: a claim or settle whose answer got lost can be made again. */
 export function claim(
@@ -64,17 +71,17 @@ export function claim(
   };
   const { release } = message;
   const next = lifecycle.claim(state, { release, token, decide }, desk.now);
-  if (next === state) return unclaimed(decision);
+  if (next === state) return unclaimed(state, decision);
   save(desk, row, next);
   fillSlots(desk);
   if (next.status !== 'running') return { verdict: 'later' };
   return { verdict: 'run', job: jobOf(desk, next) };
 }
 
-function unclaimed(decision: Decision | null): ClaimAnswer {
+function unclaimed(state: RequestState, decision: Decision | null): ClaimAnswer {
   if (decision?.next !== 'check') return { verdict: 'stale' };
   const { targets, sole } = decision;
-  return { verdict: 'check', targets, sole };
+  return { verdict: 'check', targets, sole, attempt: state.attempts.length + 1 };
 }
 
 export function settle(
@@ -82,6 +89,8 @@ export function settle(
   input: {
     readonly request: RequestId;
     readonly token: string;
+    /** Number of the attempt. */
+    readonly attempt: number;
     readonly result: AttemptResult;
     /** For the attempt that may follow at once; null when this consumer has no time for one. */
     readonly nextToken: string | null;
@@ -93,7 +102,7 @@ export function settle(
   const row = ledger.getOne(desk.sql, input.request);
   // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
   if (!row) return { verdict: 'settled' };
-  if (row.state.status === 'deleted') return { verdict: 'stale' };
+  if (row.state.status === 'deleted') return { verdict: 'stale', orphaned: true };
   const { state } = row;
   const next = lifecycle.settle(
     state,
@@ -107,11 +116,30 @@ export function settle(
   );
   if (next !== state) {
     save(desk, row, next);
+    leaveBehindUnknown(desk, state, input.result);
     fillSlots(desk);
-  } else if (!lifecycle.hasSettled(state, input.token)) return { verdict: 'stale' };
+  } else if (!lifecycle.hasSettled(state, input.token)) {
+    return { verdict: 'stale', orphaned: !isTakenOver(state, input.attempt) };
+  }
   return next.status === 'running' && next.current.token === input.nextToken
     ? { verdict: 'run', job: jobOf(desk, next) }
     : { verdict: 'settled' };
+}
+
+/** Whoever collects the job of an attempt after another stores in the same places. */
+function isTakenOver(state: RequestState, attempt: number): boolean {
+  if (state.status === 'running' && state.current.number === attempt) return true;
+  return state.attempts.some((a) => a.number === attempt && a.outcome === 'succeeded');
+}
+
+/** The provider took too long: its job may go on, and is not waited for. */
+function leaveBehindUnknown(desk: Desk, state: RequestState, result: AttemptResult): void {
+  if (state.status !== 'running' || !state.current.job || result.outcome !== 'unknown') return;
+  const { userId, id: request, correlationId } = state;
+  const { token, number: attempt, provider, model } = state.current;
+  const { handle } = state.current.job;
+  const of = { token, attempt, provider, model, handle };
+  abandon(desk, { userId, request, correlationId, ...of });
 }
 
 /**
@@ -162,30 +190,35 @@ function deciderFor(
   state: RequestState,
   at: { readonly moment: 'attempt_ended' | 'slot_given'; readonly verdicts: TargetVerdicts },
 ): lifecycle.Decide {
-  return (attempts) =>
-    desk.kinds[state.kind].decide({
+  return (attempts) => {
+    const decision = desk.kinds[state.kind].decide({
       state,
       attempts,
       ...at,
-      waiting: desk.memory.waiting,
-      budgetLeftMicros: budgetLeft(desk, state, attempts.slice(state.attempts.length)),
+      budgetLeftMicros: budgetLeft(desk, attempts.slice(state.attempts.length)),
       now: desk.now,
       random: desk.random(),
     });
+    return decision.next === 'wait' && decision.inTurn ? inTurn(desk, state, decision) : decision;
+  };
+}
+
+/** A backlog that waits for the same closed door comes back in its order, not all at once. */
+function inTurn(desk: Desk, state: RequestState, wait: Extract<Decision, { next: 'wait' }>) {
+  const { id } = state;
+  const ahead = ledger.getWaitingAhead(desk.sql, { rank: rankOf(state), id });
+  return { ...wait, until: wait.until + turnMs(ahead) };
 }
 
 /** An attempt that is just ending is not yet in the books: its reservation turns into its cost. */
-function budgetLeft(
-  desk: Desk,
-  state: RequestState,
-  ending: readonly EndedAttempt[],
-): number | null {
+function budgetLeft(desk: Desk, ending: readonly EndedAttempt[]): number | null {
   const account = accounts.loadAccount(desk.sql);
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return 0;
-  const left = budgetLeftMicros(usage, account.limits, desk.now);
-  if (left === null || state.status !== 'running') return left;
-  return ending.reduce((sum, ended) => sum + ended.reservedMicros - ended.costMicros, left);
+  const settled = ending.reduce((books, { reservedMicros, costMicros, startedAt }) => {
+    return release(books, { reservedMicros, costMicros, at: startedAt }, desk.now);
+  }, usage);
+  return budgetLeftMicros(settled, account.limits, desk.now);
 }
 
 const jobOf = (desk: Pick<Desk, 'kinds'>, state: Running): Job => ({

@@ -12,7 +12,15 @@ import { sizeFor } from './candidates';
 import type { Catalog, Target } from './catalog';
 import { inputOf } from './decide';
 import { deliver } from './deliver';
-import { inputGone, inputNotRead, noAnswer, ownFault, targetGone } from './failures';
+import {
+  cutShort,
+  inputGone,
+  inputNotRead,
+  noAnswer,
+  OUTPUT_UNAVAILABLE,
+  ownFault,
+  targetGone,
+} from './failures';
 import type { InputStore } from './inputs';
 import { followJob } from './job';
 import type {
@@ -36,6 +44,7 @@ const MAX_CALL_MS = 240_000;
 const JOB_TIMEOUT_MS = 600_000;
 /** The images of a job that has ended could not be had: they are asked for again after this. */
 const COLLECT_AGAIN_MS = 10_000;
+const CANCEL_TIMEOUT_MS = 15_000;
 
 export interface AttemptDeps {
   readonly catalog: Catalog;
@@ -52,13 +61,16 @@ export interface AttemptDeps {
   readonly log: Logger;
 }
 
+/** `stale`: the foreman wants the job no more, and sees to its cancellation. */
+export type Kept = 'kept' | 'stale' | 'unreachable';
+
 /** What belongs to this attempt alone. */
 export interface Attempt {
   readonly state: Running;
   /** Aborted when the attempt is no longer the current one. */
   readonly stale: AbortSignal;
-  /** Tells the foreman where the provider's job stands; false when it is wanted no more. */
-  readonly keep: (progress: JobProgress) => Promise<boolean>;
+  /** Tells the foreman where the provider's job stands. */
+  readonly keep: (progress: JobProgress) => Promise<Kept>;
 }
 
 /** See `Followed` for the ends without a result. */
@@ -66,11 +78,11 @@ export type Made = AttemptResult | 'left' | 'unwanted';
 
 export async function makeAttempt(attempt: Attempt, deps: AttemptDeps): Promise<Made> {
   const { state } = attempt;
+  const { job } = state.current;
   const target = deps.catalog.target(state.current);
   const provider = deps.provider(state.current.provider);
-  if (!target || !provider) return targetGone();
-  const { job } = state.current;
-  if (job) return collect({ ...attempt, target, provider, job, firstCheckMs: 0 }, deps);
+  if (job && provider) return collect({ ...attempt, target, provider, job, firstCheckMs: 0 }, deps);
+  if (!target || !provider) return targetGone(job !== null);
   const input = inputOf(state);
   const inputs = await loadInputs(state, input, deps);
   if (!inputs.ok) return inputs.final ? inputGone(inputs.reason) : inputNotRead(inputs.reason);
@@ -87,14 +99,28 @@ async function begin(
 ): Promise<Made> {
   const { handle, providerRequestId, warnings, checkAfterMs: firstCheckMs } = of.answer;
   const accepted = { handle, providerRequestId, warnings, queue: null };
-  if (!(await of.keep({ ...accepted, checkAfterMs: null }))) return 'unwanted';
-  const job: RemoteJob = { ...accepted, acceptedAt: deps.now(), wait: { for: 'call' } };
+  const kept = await of.keep({ ...accepted, checkAfterMs: null });
+  if (kept === 'unreachable') await cancelUnknown(of, handle);
+  if (kept !== 'kept') return 'unwanted';
+  const wait = { for: 'call' } as const;
+  const job: RemoteJob = { ...accepted, acceptedAt: deps.now(), nudged: false, wait };
   return collect({ ...of, job, firstCheckMs }, deps);
+}
+
+/** Nobody will ever know of this job but its provider, and the attempt counts as lost. */
+async function cancelUnknown(
+  { provider, state }: { readonly provider: Provider; readonly state: Running },
+  handle: JsonObject,
+): Promise<void> {
+  const { correlationId } = state;
+  const signal = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
+  await provider.jobs?.cancel(handle, { signal, correlationId });
 }
 
 async function collect(
   of: Attempt & {
-    readonly target: Target;
+    /** Null when it has left the catalogue since the job was begun. */
+    readonly target: Target | null;
     readonly provider: Provider;
     readonly job: RemoteJob;
     readonly firstCheckMs: number;
@@ -103,7 +129,7 @@ async function collect(
 ): Promise<Made> {
   const { state, stale, target, provider, job, firstCheckMs, keep } = of;
   const { handle, providerRequestId, acceptedAt } = job;
-  const timeoutMs = target.timeoutMs ?? JOB_TIMEOUT_MS;
+  const timeoutMs = target?.timeoutMs ?? JOB_TIMEOUT_MS;
   const answer = await followJob(
     {
       state,
@@ -124,18 +150,18 @@ async function collect(
   if (answer.outcome !== 'succeeded') return answer;
   const result = await deliverTo(of, { target, answer }, deps);
   const isLate = deps.now() - acceptedAt > timeoutMs;
-  if (result.outcome === 'succeeded' || result.error.code !== 'output_unavailable' || isLate) {
+  if (result.outcome === 'succeeded' || result.error.code !== OUTPUT_UNAVAILABLE || isLate) {
     return result;
   }
   // It is made and paid for: it is fetched again later rather than made again.
   const checkAfterMs = COLLECT_AGAIN_MS;
   const again = { handle, providerRequestId, warnings: [], queue: null, checkAfterMs };
-  return (await keep(again)) ? 'left' : 'unwanted';
+  return (await keep(again)) === 'kept' ? 'left' : 'unwanted';
 }
 
 function deliverTo(
   { state, stale }: Attempt,
-  of: { readonly target: Target; readonly answer: ProviderSuccess },
+  of: { readonly target: Target | null; readonly answer: ProviderSuccess },
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
   return deliver({ state, stale, ...of, input: inputOf(state) }, deps);
@@ -207,10 +233,17 @@ async function call(
   const untilDeadline = state.deadlineAt - deps.now();
   const longest = Math.min(target.timeoutMs ?? deps.providerTimeoutMs, MAX_CALL_MS);
   const limitMs = Math.max(1, Math.min(longest, untilDeadline));
-  const signal = AbortSignal.any([AbortSignal.timeout(limitMs), stale]);
+  const limit = AbortSignal.timeout(limitMs);
+  // A submission is short, and breaking it off would leave a job that nobody can find.
+  const signal = provider.jobs ? limit : AbortSignal.any([limit, stale]);
   try {
     const context = contextOf(state, signal, deps);
-    return await Promise.race([provider.generate(job, context), leftBehind(signal, limitMs)]);
+    const answer = await Promise.race([
+      provider.generate(job, context),
+      leftBehind(signal, limitMs),
+    ]);
+    const isCutShort = limit.aborted && untilDeadline < longest;
+    return isCutShort && answer.outcome === 'unknown' ? cutShort(answer) : answer;
   } catch (error) {
     const { id: request_id, correlationId: correlation_id } = state;
     const fields = { provider: provider.name, request_id, correlation_id };

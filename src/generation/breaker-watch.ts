@@ -2,10 +2,16 @@
  * The consumer's view of the breakers: names of targets in, verdicts out, and one call watched from
  * its start to its end.
  */
-import type { AttemptResult, Running, TargetName, TargetVerdicts } from '../requests/types';
+import type {
+  AttemptResult,
+  RequestId,
+  Running,
+  TargetName,
+  TargetVerdicts,
+} from '../requests/types';
 import type { Breakers, BreakerTarget } from './breaker/client';
 import { type Catalog, hasBreaker, nameOf } from './catalog';
-import { OWN_FAULT, TARGET_GONE } from './failures';
+import { CUT_SHORT, OWN_FAULT, TARGET_GONE } from './failures';
 import { INPUT_UNAVAILABLE, STORAGE_FAILED } from './plan';
 
 const EXTEND_EVERY_MS = 10_000;
@@ -14,7 +20,7 @@ const PERMIT_MS = 30_000;
 const LEFT_PERMIT_MS = 120_000;
 
 /** Ends that say nothing of the provider. */
-const ownFaults = new Set([INPUT_UNAVAILABLE, OWN_FAULT, TARGET_GONE]);
+const ownFaults = new Set([CUT_SHORT, INPUT_UNAVAILABLE, OWN_FAULT, TARGET_GONE]);
 
 interface Named {
   readonly provider: string;
@@ -86,14 +92,15 @@ export interface Watched {
   close(): void;
 }
 
-/**
- * Keeps the permit of a call alive, and says how the call ended. The permit is in the name of the
- * request, which makes one call at a time, whoever makes it.
- */
+/** A permit is in the name of an attempt, whoever makes it or asks for its job. */
+export const permitOf = (request: RequestId, attempt: number) => `${request}/${attempt}`;
+
+/** Keeps the permit of a call alive, and says how the call ended. */
 export function watchOver(
-  { id: permit, current }: Running,
+  { id, current }: Running,
   { breakers, now }: { readonly breakers: BreakerWatch; readonly now: () => number },
 ): Watched {
+  const permit = permitOf(id, current.number);
   const freed = () => breakers.giveBack({ targets: [nameOf(current)], permit, used: null });
   const timer = setInterval(() => {
     void breakers.extend(current, permit, PERMIT_MS);

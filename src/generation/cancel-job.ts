@@ -4,6 +4,8 @@ import type { UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
 import { done, type Verdict } from '../platform/queue';
 import type { CancelMessage } from '../requests/types';
+import { type BreakerWatch, permitOf } from './breaker-watch';
+import { nameOf } from './catalog';
 import type { Provider } from './providers/provider';
 
 const CANCEL_TIMEOUT_MS = 15_000;
@@ -14,6 +16,7 @@ export interface CancelJobDeps {
     forgetAbandoned(token: string): Promise<void>;
   };
   readonly provider: (name: string) => Provider | null;
+  readonly breakers: Pick<BreakerWatch, 'giveBack'>;
   readonly log: Logger;
 }
 
@@ -22,7 +25,10 @@ export async function cancelJob(message: CancelMessage, deps: CancelJobDeps): Pr
   const { user: user_id, job: token, correlation_id } = message;
   try {
     const job = await deps.foreman(user_id).claimAbandoned(token);
-    if (job && (await isGone(job, deps))) await deps.foreman(user_id).forgetAbandoned(token);
+    if (!job || !(await isGone(job, deps))) return done;
+    await deps.foreman(user_id).forgetAbandoned(token);
+    const permit = permitOf(job.requestId, job.attempt);
+    await deps.breakers.giveBack({ targets: [nameOf(job)], permit, used: null });
   } catch (error) {
     deps.log.warn('job.cancel_failed', { user_id, correlation_id, error });
   }

@@ -1,7 +1,7 @@
 /** Which targets could serve a given input, in which order, and why the others cannot. */
 import type { Pace, TargetName, TargetVerdicts } from '../requests/types';
 import { AUTO, type Catalog, nameOf, type Sizing, type Target } from './catalog';
-import { priceMicros } from './prices';
+import { priceMicros, USUAL_SIZE } from './prices';
 import type { AspectRatio, GenerationInput } from './types';
 
 export interface Candidate {
@@ -18,8 +18,6 @@ export interface Size {
   readonly height: number;
 }
 
-/** What providers make when they are not told. */
-export const USUAL_SIZE: Size = { width: 1024, height: 1024 };
 const USUAL_PIXELS = USUAL_SIZE.width * USUAL_SIZE.height;
 
 /** Targets of the model, then of each fallback model; a target named twice counts once. */
@@ -70,7 +68,7 @@ export const expectedMs = (target: Target, pace: Pace | null) => pace?.p50Ms ?? 
 export function priceOf(target: Target, input: GenerationInput): number {
   const { quality } = input.provider_options?.[target.provider] ?? {};
   return priceMicros(target.price, {
-    size: sizeFor(target, input) ?? askedSize(input) ?? USUAL_SIZE,
+    size: sizeFor(target, input) ?? askedSize(input),
     quality: typeof quality === 'string' ? quality : null,
     steps: input.steps ?? null,
   });

@@ -8,9 +8,10 @@ import type { ImageService } from '../images/service';
 import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
 import { done, retryAfter, type Verdict } from '../platform/queue';
-import type { AttemptResult, RunMessage, TargetVerdicts } from '../requests/types';
-import { type AttemptDeps, makeAttempt } from './attempt';
-import { type BreakerWatch, watchOver } from './breaker-watch';
+import type { AttemptResult, RunMessage, TargetName, TargetVerdicts } from '../requests/types';
+import { type Attempt, type AttemptDeps, makeAttempt } from './attempt';
+import { type BreakerWatch, permitOf, watchOver } from './breaker-watch';
+import { mayHaveStored } from './deliver';
 import type { LeaseKeeper } from './leases';
 
 /** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
@@ -28,6 +29,7 @@ export interface GenerationForeman {
   settle(input: {
     request: RequestId;
     token: string;
+    attempt: number;
     result: AttemptResult;
     nextToken: string | null;
     verdicts: TargetVerdicts;
@@ -67,14 +69,27 @@ async function claim(message: RunMessage, deps: GenerationConsumerDeps): Promise
   const { user, request, release } = message;
   const token = newToken();
   const foreman = deps.foreman(user);
-  let answer = await foreman.claim({ request, release, token, verdicts: deps.breakers.known() });
-  for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
-    const asked = { targets: answer.targets, sole: answer.sole, permit: request };
-    const verdicts = { ...deps.breakers.known(), ...(await deps.breakers.ask(asked)) };
-    answer = await foreman.claim({ request, release, token, verdicts });
-    await deps.breakers.giveBack({ ...asked, used: usedBy(answer) });
+  const asked = new Map<string, { targets: TargetName[] }>();
+  let verdicts = deps.breakers.known();
+  let answer = await foreman.claim({ request, release, token, verdicts });
+  try {
+    for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
+      const { targets, sole, attempt } = answer;
+      const permit = permitOf(request, attempt);
+      asked.set(permit, { targets: [...(asked.get(permit)?.targets ?? []), ...targets] });
+      verdicts = { ...verdicts, ...(await deps.breakers.ask({ targets, sole, permit })) };
+      answer = await foreman.claim({ request, release, token, verdicts });
+    }
+    return answer;
+  } finally {
+    // Whoever is ahead of this claim has the permit of the same name.
+    if (answer.verdict !== 'busy' && answer.verdict !== 'stale') {
+      const used = usedBy(answer);
+      for (const [permit, { targets }] of asked) {
+        await deps.breakers.giveBack({ targets, permit, used });
+      }
+    }
   }
-  return answer;
 }
 
 const usedBy = (answer: ClaimAnswer | SettleAnswer) =>
@@ -96,31 +111,41 @@ async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job 
       await watch.leave(result);
       return null;
     }
-    await watch.end(result);
+    // How a call ends that was broken off says nothing of its target.
+    if (lease.signal.aborted) await watch.leave('unwanted');
+    else await watch.end(result);
     tell(state, result, deps);
     const answer = await settle(job, result, deps);
-    if (answer?.verdict === 'run') return answer.job;
-    if (answer?.verdict === 'stale' && result.outcome === 'succeeded') {
+    if (isOrphaned(result, answer)) {
       const { id: requestId, units: count } = state;
       await deps.images.removeAttempt({ requestId, attempt: state.current.number, count });
     }
-    return null;
+    return answer?.verdict === 'run' ? answer.job : null;
   } finally {
     watch.close();
     lease.end();
   }
 }
 
-/** Tells the foreman where a job stands. What it cannot be told is lost with the lease. */
-function keeper({ state, token }: Job, deps: GenerationConsumerDeps) {
+/**
+ * Whether what the attempt stored is nobody's. Only the foreman knows: another caller may have
+ * collected the same job, and stored in the same places.
+ */
+function isOrphaned(result: AttemptResult, answer: SettleAnswer | null): boolean {
+  if (answer?.verdict === 'stale') return answer.orphaned;
+  return answer !== null && result.outcome !== 'succeeded' && mayHaveStored(result.error.code);
+}
+
+/** Tells the foreman where a job stands. */
+function keeper({ state, token }: Job, deps: GenerationConsumerDeps): Attempt['keep'] {
   const { userId, id: request, correlationId } = state;
-  const { provider, model } = state.current;
-  return async (progress: KeepJob['progress']): Promise<boolean> => {
-    const input = { userId, request, token, provider, model, correlationId, progress };
+  const { number: attempt, provider, model } = state.current;
+  return async (progress) => {
+    const call = { userId, request, token, attempt, provider, model, correlationId };
     const answer = await patiently(deps, state, 'generation.keep_job_failed', () =>
-      deps.foreman(userId).keepJob(input),
+      deps.foreman(userId).keepJob({ ...call, progress }),
     );
-    return answer?.verdict === 'kept';
+    return answer?.verdict ?? 'unreachable';
   };
 }
 
@@ -154,9 +179,11 @@ async function settle(
   const { state, token, targets } = job;
   const nextToken = deps.now() < deps.startBefore ? newToken() : null;
   const isOver = result.outcome === 'succeeded' || nextToken === null;
-  const asked = { targets: isOver ? [] : targets, sole: targets.length === 1, permit: state.id };
+  const permit = permitOf(state.id, state.current.number + 1);
+  const asked = { targets: isOver ? [] : targets, sole: targets.length === 1, permit };
   const verdicts = await deps.breakers.ask(asked);
-  const settled = { request: state.id, token, result, nextToken, verdicts };
+  const { number: attempt } = state.current;
+  const settled = { request: state.id, token, attempt, result, nextToken, verdicts };
   const answer = await patiently(deps, state, 'generation.settle_failed', () =>
     deps.foreman(state.userId).settle(settled),
   );

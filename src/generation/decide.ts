@@ -7,10 +7,7 @@ import type { GenerationInput } from './types';
 
 export function decideGeneration(
   catalog: Catalog,
-  input: Pick<
-    PlanInput,
-    'moment' | 'budgetLeftMicros' | 'verdicts' | 'waiting' | 'now' | 'random'
-  > & {
+  input: Pick<PlanInput, 'moment' | 'budgetLeftMicros' | 'verdicts' | 'now' | 'random'> & {
     readonly state: RequestState;
     readonly attempts: readonly EndedAttempt[];
   },
@@ -26,7 +23,9 @@ export function decideGeneration(
     maxAttempts,
     maxCostMicros,
     retryUnknown,
-    fallbackOnRefusal: asked.fallback_on_refusal ?? false,
+    deadlineAt: state.deadlineAt,
+    // Who names no other model has not said which others may see what was refused.
+    fallbackOnRefusal: Boolean(asked.fallback_on_refusal && asked.fallback_models?.length),
   });
 }
 

@@ -4,7 +4,14 @@ import type { JsonObject } from '../platform/json';
 import type { AttemptResult, Running } from '../requests/types';
 import { priceOf, sizeFor } from './candidates';
 import type { Target } from './catalog';
-import { notStored, noValidImage, outputNotFetched } from './failures';
+import {
+  INVALID_OUTPUT,
+  notStored,
+  noValidImage,
+  OUTPUT_UNAVAILABLE,
+  outputNotFetched,
+} from './failures';
+import { STORAGE_FAILED } from './plan';
 import type { ProviderSuccess } from './providers/provider';
 import type { GenerationInput, GenerationOutput } from './types';
 
@@ -20,13 +27,14 @@ export interface Delivery {
   readonly state: Running;
   /** Aborted when the attempt is no longer the current one. */
   readonly stale: AbortSignal;
-  readonly target: Target;
+  /** Null when it has left the catalogue: its price is what was reserved. */
+  readonly target: Target | null;
   readonly input: GenerationInput;
   readonly answer: ProviderSuccess;
 }
 
 export async function deliver(of: Delivery, deps: DeliveryDeps): Promise<AttemptResult> {
-  const { state, stale, target, input, answer } = of;
+  const { state, stale, input, answer } = of;
   const { providerRequestId } = answer;
   const until = Math.min(state.deadlineAt, deps.endBefore);
   const untilTheEnd = AbortSignal.timeout(Math.max(1, until - deps.now()));
@@ -53,33 +61,41 @@ export async function deliver(of: Delivery, deps: DeliveryDeps): Promise<Attempt
   return {
     outcome: 'succeeded',
     output: output as unknown as JsonObject,
-    costMicros: answer.costMicros ?? priceOf(target, input) * kept.images.length,
+    costMicros: answer.costMicros ?? costOf(of, kept.images.length),
     providerRequestId,
     warnings: [...answer.warnings, ...deviations(of, kept.images)],
   };
 }
 
+const costOf = ({ target, input, state }: Delivery, images: number) =>
+  target ? priceOf(target, input) * images : state.current.reservedMicros;
+
+/** Whether an attempt that ended like this may have left images behind. */
+export const mayHaveStored = (code: string) =>
+  code === STORAGE_FAILED || code === INVALID_OUTPUT || code === OUTPUT_UNAVAILABLE;
+
 /** What came is kept, but not in silence. */
 function deviations(
-  { target, input, answer }: Delivery,
+  { state, target, input, answer }: Delivery,
   stored: GenerationOutput['images'],
 ): string[] {
   const warnings: string[] = [];
-  const asked = sizeFor(target, input);
+  const { provider } = state.current;
+  const asked = target && sizeFor(target, input);
   const other = asked
     ? stored.find((image) => image.width !== asked.width || image.height !== asked.height)
     : undefined;
   if (asked && other) {
     warnings.push(
-      `asked for ${asked.width}x${asked.height}, ${target.provider} made ${other.width}x${other.height}`,
+      `asked for ${asked.width}x${asked.height}, ${provider} made ${other.width}x${other.height}`,
     );
   }
   const made = answer.images.length;
   if (made !== input.n) {
-    warnings.push(`asked for ${input.n} image(s), ${target.provider} made ${made}`);
+    warnings.push(`asked for ${input.n} image(s), ${provider} made ${made}`);
   }
   const format = input.output_format;
   const odd = format && stored.find((image) => image.mediaType !== `image/${format}`);
-  if (odd) warnings.push(`asked for ${format}, ${target.provider} made ${odd.mediaType}`);
+  if (odd) warnings.push(`asked for ${format}, ${provider} made ${odd.mediaType}`);
   return warnings;
 }

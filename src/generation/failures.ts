@@ -4,6 +4,9 @@ import type { ProviderFailure } from './providers/provider';
 
 export const TARGET_GONE = 'target_gone';
 export const OWN_FAULT = 'internal_error';
+export const INVALID_OUTPUT = 'invalid_output';
+export const OUTPUT_UNAVAILABLE = 'output_unavailable';
+export const CUT_SHORT = 'cut_short';
 
 const nothing = { retryAfterMs: null, providerRequestId: null } as const;
 
@@ -16,14 +19,23 @@ export const inputNotRead = (message: string): ProviderFailure => ({
 
 export const inputGone = (message: string): ProviderFailure => rejected(INPUT_UNAVAILABLE, message);
 
-export const targetGone = (): ProviderFailure =>
-  rejected(TARGET_GONE, 'This target is no longer configured.');
+/** A job that its provider has goes on there, and nobody can ask for it. */
+export const targetGone = (hasJob: boolean): ProviderFailure => {
+  const message = 'This target is no longer configured.';
+  return hasJob ? unknown(TARGET_GONE, message) : rejected(TARGET_GONE, message);
+};
 
 const rejected = (code: string, message: string): ProviderFailure => ({
   ...nothing,
   outcome: 'rejected',
   error: { code, message },
   possiblyBilled: false,
+});
+
+/** The request's own deadline ended the call before the target's time was up. */
+export const cutShort = (failure: ProviderFailure): ProviderFailure => ({
+  ...failure,
+  error: { code: CUT_SHORT, message: 'The deadline of the request ended the call.' },
 });
 
 export const noAnswer = (limitMs: number): ProviderFailure =>
@@ -73,7 +85,7 @@ export const noValidImage = (
 ): ProviderFailure => ({
   ...nothing,
   outcome: 'failed',
-  error: { code: 'invalid_output', message: `The answer is no valid image: ${reason}` },
+  error: { code: INVALID_OUTPUT, message: `The answer is no valid image: ${reason}` },
   providerRequestId,
   possiblyBilled: true,
 });
@@ -85,7 +97,7 @@ export const outputNotFetched = (
 ): ProviderFailure => ({
   ...nothing,
   outcome: 'failed',
-  error: { code: 'output_unavailable', message: `The images could not be fetched: ${reason}` },
+  error: { code: OUTPUT_UNAVAILABLE, message: `The images could not be fetched: ${reason}` },
   providerRequestId,
   possiblyBilled: true,
 });

@@ -21,8 +21,8 @@ export interface JobDeps {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** When the invocation has to be done. */
   readonly endBefore: number;
-  /** Tells the foreman where the job stands; false when the attempt is no longer wanted. */
-  readonly keep: (progress: JobProgress) => Promise<boolean>;
+  /** Tells the foreman where the job stands. */
+  readonly keep: (progress: JobProgress) => Promise<'kept' | 'stale' | 'unreachable'>;
   readonly log: Logger;
 }
 
@@ -49,12 +49,15 @@ export interface FollowedJob {
 export type Followed = ProviderSuccess | ProviderFailure | 'left' | 'unwanted';
 
 export async function followJob(job: FollowedJob, deps: JobDeps): Promise<Followed> {
-  const watchUntil = Math.min(deps.now() + WATCH_MS, deps.endBefore);
+  // Whoever expects a call leaves at once, as a call is only heard by who has left.
+  const watchMs = job.expectsCallback ? 0 : WATCH_MS;
+  const watchUntil = Math.min(deps.now() + watchMs, deps.endBefore);
   let waitMs = job.firstCheckMs;
   let queue: JobProgress['queue'] = job.state.current.job?.queue ?? null;
   const leave = async (checkAfterMs: number | null) => {
     const { handle, providerRequestId } = job;
-    return deps.keep({ handle, providerRequestId, warnings: [], queue, checkAfterMs });
+    const progress = { handle, providerRequestId, warnings: [], queue, checkAfterMs };
+    return (await deps.keep(progress)) === 'kept';
   };
   for (;;) {
     if (deps.now() + waitMs > watchUntil) {
@@ -65,7 +68,10 @@ export async function followJob(job: FollowedJob, deps: JobDeps): Promise<Follow
     const answer = await poll(job, deps);
     if (isEnd(answer)) return answer;
     const waitedMs = deps.now() - job.acceptedAt;
-    if (waitedMs > job.timeoutMs) return giveUp(job, waitedMs);
+    // It may still end, and be charged: the foreman has it canceled.
+    if (waitedMs > job.timeoutMs) {
+      return timedOut(job.provider.name, waitedMs, job.providerRequestId);
+    }
     if (answer.outcome === 'missing' && waitedMs > MISSING_GRACE_MS) {
       return notFoundAnyMore(job.provider.name, job.providerRequestId);
     }
@@ -112,13 +118,4 @@ async function poll(job: FollowedJob, deps: JobDeps): Promise<PollAnswer> {
     deps.log.error('provider.threw', { ...fields, error });
     return { outcome: 'unreachable', retryAfterMs: null };
   }
-}
-
-/** It may still end, and be charged, but nobody would take what it makes. */
-async function giveUp(job: FollowedJob, waitedMs: number): Promise<ProviderFailure> {
-  const { provider, handle, state, providerRequestId } = job;
-  const signal = AbortSignal.timeout(POLL_TIMEOUT_MS);
-  const { correlationId } = state;
-  await provider.jobs?.cancel(handle, { signal, correlationId }).catch(() => undefined);
-  return timedOut(provider.name, waitedMs, providerRequestId);
 }

@@ -5,45 +5,63 @@
 import { z } from 'zod';
 import { AUTO, type Model, nameOf, type SizeName, type Sizing, type Target } from './catalog';
 import { anySize, targetOf, usualLimits } from './model-parts';
-import { providerNames } from './providers/registry';
+import { type ProviderName, providerNames } from './providers/registry';
 import { aspectRatios, MAX_PIXELS, outputFormats } from './types';
 
 const usd = z.number().min(0).max(1_000);
 const factor = z.number().min(0).max(100);
 
+const imagePrice = z.strictObject({ usd, by_quality: z.record(z.string(), usd).optional() });
+const pixelCount = z.int().min(1_000).max(100_000_000);
+
 const priceSchema = z.array(
   z.discriminatedUnion('per', [
-    z.strictObject({
+    imagePrice.extend({
       per: z.literal('image'),
-      usd,
-      by_quality: z.record(z.string(), usd).optional(),
       by_size: z.record(z.string(), factor).optional(),
+      sizes: z.record(z.string(), imagePrice).optional(),
+      up_to_pixels: pixelCount.optional(),
     }),
-    z.strictObject({ per: z.literal('megapixel'), usd, round_up: z.boolean().optional() }),
+    z.strictObject({
+      per: z.literal('megapixel'),
+      usd,
+      round_up: z.boolean().optional(),
+      pixels: pixelCount.optional(),
+    }),
     z.strictObject({ per: z.literal('tile'), usd }),
     z.strictObject({ per: z.literal('tile_step'), usd, usual: z.int().min(1).max(200) }),
     z.strictObject({ per: z.literal('step'), usd, usual: z.int().min(1).max(200) }),
   ]),
 );
 
-const side = z.int().min(64).max(2048);
+const MIN_SIDE = 64;
+const MAX_SIDE = 2048;
+const side = z.int().min(MIN_SIDE).max(MAX_SIDE);
 const sizeName = z
   .string()
   .regex(/^\d{2,4}x\d{2,4}$/, 'must be like 1024x768')
   .transform((size) => size as SizeName);
 
-const sizingSchema = z.union([
-  z.strictObject({ sizes: z.array(sizeName).min(1) }),
-  z.strictObject({ aspect_ratios: z.array(z.enum(aspectRatios)).min(1) }),
-  z
-    .strictObject({
-      step: z.int().min(1).max(256).default(1),
-      min: side.default(64),
-      max: side.default(2048),
-      max_pixels: z.int().min(4096).max(MAX_PIXELS).default(MAX_PIXELS),
-    })
-    .refine(({ min, max }) => min <= max, { path: ['min'], message: 'must not be above max' }),
-]);
+/** One of three kinds: only these sizes, only these ratios, or bounds. */
+const sizingSchema = z
+  .strictObject({
+    sizes: z.array(sizeName).min(1).optional(),
+    aspect_ratios: z.array(z.enum(aspectRatios)).min(1).optional(),
+    step: z.int().min(1).max(256).optional(),
+    min: side.optional(),
+    max: side.optional(),
+    max_pixels: z.int().min(4096).max(MAX_PIXELS).optional(),
+  })
+  .superRefine((sizing, context) => {
+    const fault = (path: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    const kind = (['sizes', 'aspect_ratios'] as const).find((name) => sizing[name] !== undefined);
+    for (const name of Object.keys(sizing)) {
+      if (kind !== undefined && name !== kind) fault(name, `does not go with ${kind}`);
+    }
+    const { min = MIN_SIDE, max = MAX_SIDE } = sizing;
+    if (min > max) fault('min', 'must not be above max');
+  });
 
 const rawTarget = z.strictObject({
   provider: z.enum(providerNames),
@@ -64,7 +82,11 @@ const rawTarget = z.strictObject({
   timeout_seconds: z.int().min(1).max(86_400).optional(),
   usual_seconds: z.number().min(0).max(3_600).default(10),
 });
-const targetSchema = rawTarget.transform(toTarget);
+/** Whose calls end with a job that outlives them; those of any other end within the longest call. */
+const jobProviders: readonly ProviderName[] = ['bfl', 'comfyui', 'fal', 'replicate'];
+const MAX_CALL_SECONDS = 240;
+
+const targetSchema = rawTarget.superRefine(checkTimeout).transform(toTarget);
 
 const modelId = z.string().regex(/^[\w.:/-]{1,100}$/, 'must be letters, digits and . : / _ -');
 
@@ -89,6 +111,16 @@ export const modelCatalogSetting = z
     }
   })
   .pipe(catalogSchema);
+
+function checkTimeout(target: z.output<typeof rawTarget>, context: z.RefinementCtx): void {
+  const { provider, timeout_seconds: seconds = 0 } = target;
+  if (seconds <= MAX_CALL_SECONDS || jobProviders.includes(provider)) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['timeout_seconds'],
+    message: `must be at most ${MAX_CALL_SECONDS}: ${provider} has no jobs`,
+  });
+}
 
 /** A model is known by its id and a target by its name, so each is described in one way. */
 function checkTwins({ models }: { models: Model[] }, context: z.RefinementCtx): void {
@@ -145,8 +177,9 @@ function toTarget(raw: z.output<typeof rawTarget>): Target {
 }
 
 function toSizing(sizing: z.output<typeof sizingSchema>): Sizing {
-  if ('sizes' in sizing) return { by: 'list', sizes: sizing.sizes };
-  if ('aspect_ratios' in sizing) return { by: 'ratio', ratios: sizing.aspect_ratios };
-  const { step, min, max, max_pixels: maxPixels } = sizing;
+  const { sizes, aspect_ratios: ratios, max_pixels: maxPixels = MAX_PIXELS } = sizing;
+  if (sizes) return { by: 'list', sizes };
+  if (ratios) return { by: 'ratio', ratios };
+  const { step = 1, min = MIN_SIDE, max = MAX_SIDE } = sizing;
   return { by: 'pixels', step, min, max, maxPixels };
 }

@@ -36,10 +36,6 @@ export function targetOf(provider: ProviderName, model: string, facts: Facts = {
   };
 }
 
-export const byQuality = (prices: Readonly<Record<string, number>>, usual: string): Price => [
-  { per: 'image', usd: prices[usual] ?? 0, by_quality: prices },
-];
-
 export const model = (id: string, ...targets: Target[]): Model => ({ id, targets });
 
 export const ratios = (...offered: AspectRatio[]): Sizing => ({
@@ -55,7 +51,10 @@ export const pixels = (step: number, min: number, max: number, maxPixels = MAX_P
 });
 
 export const perImage = (usd: number): Price => [{ per: 'image', usd }];
-export const perMegapixel = (usd: number): Price => [{ per: 'megapixel', usd, round_up: true }];
+/** Of 1024×1024 pixels, begun ones in full: how fal and BFL count. */
+export const perMegapixel = (usd: number): Price => [
+  { per: 'megapixel', usd, round_up: true, pixels: 1024 * 1024 },
+];
 export const perStep = (usd: number, usual: number): Price => [{ per: 'step', usd, usual }];
 
 export const photo: Partial<TargetLimits> = { formats: ['png', 'jpeg'] };

@@ -1,22 +1,25 @@
 /** The catalogue as clients see it. */
 import { z } from '@hono/zod-openapi';
-import { USUAL_SIZE } from './candidates';
 import type { Catalog, Model, Sizing, Target } from './catalog';
-import { priceMicros } from './prices';
+import { priceMicros, USUAL_SIZE } from './prices';
 
 const usd = z.number();
+const imagePrice = z.object({ usd, by_quality: z.record(z.string(), usd).optional() });
 
 const priceSchema = z
   .object({
-    per_image_usd: usd.describe('At 1024x1024 with nothing else asked'),
+    per_image_usd: usd.describe(
+      'At 1024x1024 with nothing else asked: the most that the provider may then charge by its list',
+    ),
     parts: z
       .array(
-        z.object({
+        imagePrice.extend({
           per: z.enum(['image', 'megapixel', 'tile', 'tile_step', 'step']),
-          usd,
-          by_quality: z.record(z.string(), usd).optional(),
-          by_size: z.record(z.string(), z.number()).optional(),
+          by_size: z.record(z.string(), z.number()).optional().describe('Factors, on top'),
+          sizes: z.record(z.string(), imagePrice).optional().describe('Sizes of their own prices'),
+          up_to_pixels: z.int().optional().describe('A larger image costs more in proportion'),
           round_up: z.boolean().optional().describe('A begun megapixel counts as a whole one'),
+          pixels: z.int().optional().describe('Of a megapixel, where they are not 1,000,000'),
           usual: z.int().optional().describe('Steps that are made when none are asked for'),
         }),
       )

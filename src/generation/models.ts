@@ -4,7 +4,6 @@
  */
 import { AUTO, type Model, type Sizing, type Target, type TargetLimits } from './catalog';
 import {
-  byQuality,
   type Facts,
   listed,
   model,
@@ -17,14 +16,14 @@ import {
   targetOf,
 } from './model-parts';
 import type { Price } from './prices';
+import { type OpenAiModel, openAiPrices } from './providers/openai-prices';
 
 const gptImage = (
-  name: string,
-  [low, medium, high]: readonly [number, number, number],
+  name: OpenAiModel,
   sizing: Sizing = listed('1024x1024', '1536x1024', '1024x1536'),
 ) =>
   targetOf('openai', name, {
-    price: byQuality({ low, medium, high }, 'medium'),
+    price: openAiPrices[name],
     usualMs: 25_000,
     limits: { sizing, maxImages: 8, inputImage: 'optional', mask: true },
   });
@@ -47,7 +46,7 @@ const flux2 = (
 ): Model => {
   const price: Price = [
     { per: 'image', usd: usd.image },
-    { per: 'megapixel', usd: usd.megapixel },
+    ...perMegapixel(usd.megapixel),
   ];
   const sizing = pixels(16, 64, 2048);
   return model(name, bfl(name, price, { sizing, inputImage: 'optional', ...limits }));
@@ -60,14 +59,14 @@ const sketch = targetOf('sketch', 'sketch', {
 });
 
 const openaiModels: readonly Model[] = [
-  model('gpt-image-1', gptImage('gpt-image-1', [0.011, 0.042, 0.167])),
-  model('gpt-image-1-mini', gptImage('gpt-image-1-mini', [0.005, 0.011, 0.036])),
-  model('gpt-image-1.5', gptImage('gpt-image-1.5', [0.009, 0.034, 0.133])),
-  model('gpt-image-2', gptImage('gpt-image-2', [0.014, 0.053, 0.21], pixels(16, 256, 2048))),
+  model('gpt-image-1', gptImage('gpt-image-1')),
+  model('gpt-image-1-mini', gptImage('gpt-image-1-mini')),
+  model('gpt-image-1.5', gptImage('gpt-image-1.5')),
+  model('gpt-image-2', gptImage('gpt-image-2', pixels(16, 256, 2048))),
   model(
     'dall-e-3',
     targetOf('openai', 'dall-e-3', {
-      price: byQuality({ standard: 0.04, hd: 0.08 }, 'standard'),
+      price: openAiPrices['dall-e-3'],
       usualMs: 15_000,
       limits: { sizing: listed('1024x1024', '1792x1024', '1024x1792'), formats: ['png'] },
     }),
@@ -378,7 +377,7 @@ const ownServers: readonly Model[] = [
 ];
 
 /** Ranked by `AUTO_POLICY`; the embedded provider comes last under each. */
-const auto = model(AUTO, gptImage('gpt-image-1', [0.011, 0.042, 0.167]), ...fluxSchnell, sketch);
+const auto = model(AUTO, gptImage('gpt-image-1'), ...fluxSchnell, sketch);
 
 export const builtInModels: readonly Model[] = [
   auto,

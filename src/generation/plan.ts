@@ -14,9 +14,10 @@ import type {
 import type { Candidate } from './candidates';
 import { hasBreaker } from './catalog';
 
-const MIN_SPREAD_MS = 250;
-const SPREAD_EACH_MS = 20;
-const MAX_SPREAD_MS = 15_000;
+/** Requests of different users that wait for the same target do not come back all at once. */
+const JITTER_MS = 250;
+/** A call with less time than this would be paid for and cut off. */
+const MIN_CALL_MS = 1_000;
 
 export interface PlanInput {
   /** Every target of the model and its fallbacks, in order of preference. */
@@ -32,8 +33,7 @@ export interface PlanInput {
   /** Whether another provider may be asked what one has refused. */
   readonly fallbackOnRefusal: boolean;
   readonly verdicts: TargetVerdicts;
-  /** How many of the user's requests wait. */
-  readonly waiting: number;
+  readonly deadlineAt: number;
   readonly now: number;
   /** Uniform in [0, 1). */
   readonly random: number;
@@ -97,22 +97,18 @@ const isCooling = (entry: Ranked, { now }: PlanInput) => entry.coolUntil > now;
 const isReady = (entry: Ranked, input: PlanInput) =>
   !isCooling(entry, input) && !entry.verdict?.blockedUntil;
 
-/**
- * None may be called. Those that wait together come back spread over a time that grows with their
- * number, so that a backlog does not ask for the same closed door all at once.
- */
+/** None may be called now. */
 function waitFor(ranked: readonly Ranked[], input: PlanInput): Decision {
-  const spreadMs = Math.min(MAX_SPREAD_MS, MIN_SPREAD_MS + input.waiting * SPREAD_EACH_MS);
-  const jitterMs = Math.floor(input.random * spreadMs);
-  const waits = ranked.map(({ coolUntil, verdict }) => {
+  const waits = ranked.map(({ coolUntil, verdict }): Wait => {
     const blockedUntil = verdict?.blockedUntil ?? 0;
-    if (coolUntil > blockedUntil) return { until: coolUntil, reason: 'throttled' as const };
-    const until = Math.max(blockedUntil, input.now) + jitterMs;
-    return { until, reason: waitReason(verdict) };
+    if (coolUntil > blockedUntil) return { until: coolUntil, reason: 'throttled', inTurn: false };
+    const until = Math.max(blockedUntil, input.now) + Math.floor(input.random * JITTER_MS);
+    return { until, reason: waitReason(verdict), inTurn: true };
   });
-  const { until, reason } = waits.reduce((a, b) => (b.until < a.until ? b : a));
-  return { next: 'wait', until, reason };
+  return { next: 'wait', ...waits.reduce((a, b) => (b.until < a.until ? b : a)) };
 }
+
+type Wait = Omit<Extract<Decision, { next: 'wait' }>, 'next'>;
 
 function waitReason(verdict: TargetVerdict | null): WaitReason {
   switch (verdict?.state) {
@@ -197,11 +193,15 @@ function pause(ranked: readonly Ranked[], last: EndedAttempt, input: PlanInput):
       });
       return Math.max(input.now + delay, entry.coolUntil);
     });
-  return { next: 'wait', until: Math.min(...waits), reason };
+  return { next: 'wait', until: Math.min(...waits), reason, inTurn: false };
 }
 
 function choose(entry: Ranked, input: PlanInput): Decision {
   const { candidate, tries } = entry;
+  const { now, deadlineAt } = input;
+  if (deadlineAt - now < MIN_CALL_MS) {
+    return { next: 'wait', until: deadlineAt, reason: 'backoff', inTurn: false };
+  }
   return {
     next: 'attempt',
     target: {
@@ -278,7 +278,8 @@ function nothingUsable(input: PlanInput): RequestError {
 }
 
 function overBudget(input: PlanInput): RequestError {
-  const cheapest = Math.min(...input.candidates.map((candidate) => candidate.priceMicros));
+  const usable = input.candidates.filter((candidate) => isUsable(candidate, input));
+  const cheapest = Math.min(...usable.map((candidate) => candidate.priceMicros));
   return {
     code: 'budget_exceeded',
     message: 'No target can serve this request within its cost limit and the budget.',

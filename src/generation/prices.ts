@@ -1,19 +1,33 @@
 /** What one image of a target costs, from the price list. Pure. */
 
+/** For a quality that is not listed, and for none, `usd`: the most that the provider may choose. */
+export interface ImagePrice {
+  readonly usd: number;
+  /** By value of `provider_options.<provider>.quality`. */
+  readonly by_quality?: Readonly<Record<string, number>>;
+}
+
 /**
  * Parts of a price; their sum is what one image costs, in US dollars. An image is charged `per`
  * image, per (begun) megapixel, per 512×512 tile, or per step.
  */
 export type PricePart =
-  | {
+  | (ImagePrice & {
       readonly per: 'image';
-      readonly usd: number;
-      /** Prices for values of `provider_options.<provider>.quality`; `usd` holds for any other. */
-      readonly by_quality?: Readonly<Record<string, number>>;
       /** Factors by `WIDTHxHEIGHT`, on top; 1 for any other. */
       readonly by_size?: Readonly<Record<string, number>>;
+      /** By `WIDTHxHEIGHT`, in place of all that is said besides. */
+      readonly sizes?: Readonly<Record<string, ImagePrice>>;
+      /** A larger image costs more in proportion. */
+      readonly up_to_pixels?: number;
+    })
+  | {
+      readonly per: 'megapixel';
+      readonly usd: number;
+      readonly round_up?: boolean;
+      /** What counts as one; 1,000,000 unless said. */
+      readonly pixels?: number;
     }
-  | { readonly per: 'megapixel'; readonly usd: number; readonly round_up?: boolean }
   | { readonly per: 'tile'; readonly usd: number }
   /** For each tile in each step. */
   | { readonly per: 'tile_step'; readonly usd: number; readonly usual: number }
@@ -21,11 +35,20 @@ export type PricePart =
   | { readonly per: 'step'; readonly usd: number; readonly usual: number };
 export type Price = readonly PricePart[];
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 export interface Priced {
-  readonly size: { readonly width: number; readonly height: number };
+  /** Null when it is left to the provider. */
+  readonly size: Size | null;
   readonly quality: string | null;
   readonly steps: number | null;
 }
+
+/** What providers make when they are not told. */
+export const USUAL_SIZE: Size = { width: 1024, height: 1024 };
 
 const TILE_SIDE = 512;
 const MEGAPIXEL = 1_000_000;
@@ -37,32 +60,46 @@ export function priceMicros(price: Price, image: Priced): number {
   return Math.ceil(Number((usd * 1e6).toFixed(3)));
 }
 
-function partUsd(part: PricePart, { size, quality, steps }: Priced): number {
+function partUsd(part: PricePart, image: Priced): number {
+  const size = image.size ?? USUAL_SIZE;
   switch (part.per) {
-    case 'image': {
-      const base = listed(part.by_quality, quality) ?? part.usd;
-      return base * (listed(part.by_size, `${size.width}x${size.height}`) ?? 1);
-    }
+    case 'image':
+      return imageUsd(part, image);
     case 'megapixel': {
-      const megapixels = (size.width * size.height) / MEGAPIXEL;
+      const megapixels = pixelsOf(size) / (part.pixels ?? MEGAPIXEL);
       return part.usd * (part.round_up ? Math.ceil(megapixels) : megapixels);
     }
     case 'tile':
       return part.usd * tilesOf(size);
     case 'tile_step':
-      return part.usd * tilesOf(size) * (steps ?? part.usual);
+      return part.usd * tilesOf(size) * (image.steps ?? part.usual);
     case 'step':
-      return part.usd * (steps ?? part.usual);
+      return part.usd * (image.steps ?? part.usual);
   }
 }
 
-const tilesOf = ({ width, height }: Priced['size']) =>
+type ImagePart = Extract<PricePart, { per: 'image' }>;
+
+function imageUsd(part: ImagePart, { size, quality }: Priced): number {
+  const name = size && `${size.width}x${size.height}`;
+  const own = listed(part.sizes, name);
+  if (own) return qualityUsd(own, quality);
+  const excess = size && part.up_to_pixels ? pixelsOf(size) / part.up_to_pixels : 1;
+  return qualityUsd(part, quality) * (listed(part.by_size, name) ?? 1) * Math.max(1, excess);
+}
+
+const qualityUsd = ({ usd, by_quality }: ImagePrice, quality: string | null) =>
+  listed(by_quality, quality) ?? usd;
+
+const pixelsOf = ({ width, height }: Size) => width * height;
+
+const tilesOf = ({ width, height }: Size) =>
   Math.ceil(width / TILE_SIDE) * Math.ceil(height / TILE_SIDE);
 
 /** The quality is the client's text: `constructor` is a member of every object, and no price. */
-function listed(
-  values: Readonly<Record<string, number>> | undefined,
+function listed<T>(
+  values: Readonly<Record<string, T>> | undefined,
   name: string | null,
-): number | undefined {
+): T | undefined {
   return values && name !== null && Object.hasOwn(values, name) ? values[name] : undefined;
 }

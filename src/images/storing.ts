@@ -46,7 +46,10 @@ export interface NewImages {
   readonly signal: AbortSignal;
 }
 
-/** `reason` may be shown to the user. Unless all are `stored`, nothing of the attempt is kept. */
+/**
+ * `reason` may be shown to the user. Unless all are `stored`, some of the attempt's images may be: the
+ * caller removes them once it knows that nobody else stores in their places.
+ */
 export type StoreResult =
   | { readonly outcome: 'stored'; readonly images: StoredImage[] }
   /** A clause: `it is cut short`. */
@@ -75,7 +78,6 @@ export async function storeImages(input: NewImages, deps: StoringDeps): Promise<
   });
   const images = results.flatMap((result) => (result.outcome === 'stored' ? [result.image] : []));
   if (images.length === sources.length) return { outcome: 'stored', images };
-  await removeImages({ ...input, count: sources.length }, deps);
   const failures = results.filter((result) => result.outcome !== 'stored');
   // What ended the others with it says less than what went wrong.
   return failures.find(({ outcome }) => outcome !== 'given_up') ?? { outcome: 'given_up' };
@@ -106,7 +108,7 @@ type OneResult =
   | { readonly outcome: 'stored'; readonly image: StoredImage }
   | Exclude<StoreResult, { outcome: 'stored' }>;
 
-/** The place is the attempt's own, so a late put harms nobody. */
+/** The place is the attempt's own, and all who collect one job put the same bytes. */
 async function storeOne(input: OneImage, deps: StoringDeps): Promise<OneResult> {
   const { requestId, attempt, index, signal } = input;
   const place: ImagePlace = { requestId, attempt, index };

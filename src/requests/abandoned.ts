@@ -9,6 +9,7 @@ export const abandonedTables: readonly string[] = [
   `CREATE TABLE abandoned_jobs (
     token TEXT PRIMARY KEY,
     request_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
     provider TEXT NOT NULL,
     model TEXT NOT NULL,
     handle TEXT NOT NULL,
@@ -23,6 +24,8 @@ export interface AbandonedJob {
   /** Of the attempt that the job was for. */
   readonly token: string;
   readonly requestId: RequestId;
+  /** Number of that attempt. */
+  readonly attempt: number;
   readonly provider: string;
   readonly model: string;
   readonly handle: JsonObject;
@@ -34,6 +37,7 @@ export interface AbandonedJob {
 interface Row extends Record<string, SqlStorageValue> {
   token: string;
   request_id: RequestId;
+  attempt: number;
   provider: string;
   model: string;
   handle: string;
@@ -45,6 +49,7 @@ interface Row extends Record<string, SqlStorageValue> {
 const fromRow = (row: Row): AbandonedJob => ({
   token: row.token,
   requestId: row.request_id,
+  attempt: row.attempt,
   provider: row.provider,
   model: row.model,
   handle: JSON.parse(row.handle) as JsonObject,
@@ -53,15 +58,17 @@ const fromRow = (row: Row): AbandonedJob => ({
   sends: row.sends,
 });
 
-const COLUMNS = 'token, request_id, provider, model, handle, correlation_id, sent_at, sends';
+const COLUMNS =
+  'token, request_id, attempt, provider, model, handle, correlation_id, sent_at, sends';
 
 /** Says whether it was new. */
 export function createOne(sql: SqlStorage, input: AbandonedJob & { readonly dueAt: number }) {
   const { rowsWritten } = sql.exec(
-    `INSERT INTO abandoned_jobs (${COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO abandoned_jobs (${COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (token) DO NOTHING`,
     input.token,
     input.requestId,
+    input.attempt,
     input.provider,
     input.model,
     JSON.stringify(input.handle),

@@ -168,6 +168,18 @@ export function getPosition(sql: SqlStorage, input: { rank: number; id: RequestI
   return count + 1;
 }
 
+/** How many of the user's requests that neither run nor follow another stand before this one. */
+export function getWaitingAhead(sql: SqlStorage, input: { rank: number; id: RequestId }): number {
+  return sql
+    .exec<{ count: number }>(
+      `SELECT count(*) AS count FROM requests
+       WHERE live = 1 AND phase IN ('slot', 'claim', 'time') AND (rank, id) < (?, ?)`,
+      input.rank,
+      input.id,
+    )
+    .one().count;
+}
+
 /** All live rows, for a foreman that has just been constructed. */
 export function getLive(sql: SqlStorage): { phase: Phase; id: RequestId; token: string | null }[] {
   return sql

@@ -26,6 +26,11 @@ export function rankOf(request: {
   return request.createdAt - LEVELS[request.priority] * LEVEL_MS;
 }
 
+/** One turn after the other: what a closed door costs a foreman is the same for any backlog. */
+const TURN_MS = 50;
+
+export const turnMs = (ahead: number) => ahead * TURN_MS;
+
 /** When the foreman must look at this request again. A lease is not here: it is kept in memory. */
 export function dueAt(state: RequestState, hotMs: number): number {
   if (isTerminal(state)) return state.completedAt + hotMs;

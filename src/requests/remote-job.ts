@@ -15,13 +15,15 @@ export function keepJob(
 ): RequestState {
   if (state.status !== 'running' || state.current.token !== facts.token) return state;
   const { checkAfterMs, warnings, ...progress } = facts.progress;
-  const wait: JobWait =
-    checkAfterMs === null ? { for: 'call' } : { for: 'time', until: now + checkAfterMs };
   const known = state.current.job;
+  const isLeft = checkAfterMs !== null;
+  const delayMs = known?.nudged ? 0 : (checkAfterMs ?? 0);
+  const wait: JobWait = isLeft ? { for: 'time', until: now + delayMs } : { for: 'call' };
   const job = {
     ...progress,
     warnings: bounded([...(known?.warnings ?? []), ...warnings]),
     acceptedAt: known?.acceptedAt ?? now,
+    nudged: isLeft ? false : (known?.nudged ?? false),
     wait,
   };
   return { ...state, current: { ...state.current, job } };
@@ -39,7 +41,11 @@ export function recheck(state: RequestState, now: number): RequestState {
 /** The provider says that the job of this attempt has ended: it is asked for at once. */
 export function nudge(state: RequestState, attempt: number, now: number): RequestState {
   if (state.status !== 'running' || state.current.number !== attempt) return state;
-  if (state.current.job?.wait.for !== 'time') return state;
+  const { job } = state.current;
+  if (job?.wait.for === 'call' && !job.nudged) {
+    return { ...state, current: { ...state.current, job: { ...job, nudged: true } } };
+  }
+  if (job?.wait.for !== 'time') return state;
   return recheck(withJobWait(state, { for: 'time', until: now }), now);
 }
 

@@ -92,6 +92,8 @@ export interface RemoteJob {
   readonly warnings: readonly string[];
   /** What the provider last said of its own queue; null when the job runs or it does not say. */
   readonly queue: { readonly position: number | null } | null;
+  /** The provider called while somebody was asking: there may be news that the asker did not see. */
+  readonly nudged: boolean;
   readonly wait: JobWait;
 }
 
@@ -257,6 +259,8 @@ export type Decision =
       readonly next: 'wait';
       readonly until: number;
       readonly reason: WaitReason;
+      /** Others wait for the same: their order is to be kept. */
+      readonly inTurn: boolean;
     }
   /** The verdicts on these targets are missing; `sole`: no other target can serve the request. */
   | { readonly next: 'check'; readonly targets: readonly TargetName[]; readonly sole: boolean }

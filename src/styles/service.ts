@@ -9,7 +9,7 @@ import { isStyleId, type Style, type StyleContent } from './types';
 export interface StyleService {
   /**
    * For a request that names it; null when there is none.
-   * @throws AppError `unavailable` when D1 does not answer and this isolate never saw the style.
+   * @throws AppError `unavailable` when D1 does not answer in time and this isolate never saw it.
    */
   resolve(id: string): Promise<Style | null>;
   get(id: string): Promise<Style>;
@@ -22,7 +22,7 @@ export interface StyleService {
   remove(id: string): Promise<void>;
 }
 
-/** A submission waits this long for D1 when it could go on with a copy. */
+/** A submission waits this long for D1, then goes on with a copy or is refused. */
 const PATIENCE_MS = 1_000;
 
 export function createStyleService(deps: {
@@ -41,16 +41,13 @@ export function createStyleService(deps: {
     return style;
   };
 
-  const readOr = async (copy: Style): Promise<Style | null> => {
+  const readInTime = async (id: string): Promise<Style | null> => {
     const answered = new AbortController();
     const outOfPatience = deps.sleep(PATIENCE_MS, answered.signal).then(() => {
       throw new Error('D1 did not answer in time');
     });
     try {
-      return await Promise.race([read(copy.id), outOfPatience]);
-    } catch (error) {
-      deps.log.warn('style.copy_used', { style_id: copy.id, error });
-      return copy;
+      return await Promise.race([read(id), outOfPatience]);
     } finally {
       answered.abort();
     }
@@ -61,7 +58,13 @@ export function createStyleService(deps: {
       if (!isStyleId(id)) return null;
       const copy = copies.get(id, deps.now());
       if (copy?.isFresh) return copy.style;
-      return copy ? readOr(copy.style) : fromD1(read(id));
+      try {
+        return await readInTime(id);
+      } catch (error) {
+        if (!copy) throw stylesUnavailable(error);
+        deps.log.warn('style.copy_used', { style_id: id, error });
+        return copy.style;
+      }
     },
 
     async get(id) {

@@ -58,7 +58,14 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't', verdicts: {} });
     if (claimed.verdict !== 'run') throw new Error(claimed.verdict);
     const { token } = claimed.job;
-    work.settle(desk, { request: spec.id, token, result: success, nextToken: null, verdicts: {} });
+    work.settle(desk, {
+      request: spec.id,
+      token,
+      attempt: 1,
+      result: success,
+      nextToken: null,
+      verdicts: {},
+    });
     confirm();
     runAlarm({ ...desk, now: desk.now + 60_000 }, tenant.userId, (work) => {
       work();

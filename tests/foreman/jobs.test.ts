@@ -10,7 +10,7 @@ import {
   stateOf,
   type Tenant,
 } from '../support/foreman';
-import { success } from '../support/states';
+import { failure, success } from '../support/states';
 import { faults, resetFaults } from '../support/worker';
 
 // Wake-ups are lost here: what consumers do, the tests do by hand.
@@ -59,6 +59,7 @@ const keep = (
     userId: tenant.userId,
     request,
     token,
+    attempt: 1,
     provider: 'openai',
     model: 'gpt-image-1',
     correlationId: 'correlation-1',
@@ -138,7 +139,55 @@ describe('a handle', () => {
   });
 });
 
+describe('two who ask for one job', () => {
+  /** The first has been released: a second has claimed the same attempt. */
+  async function takenOver(tenant: Tenant): Promise<RequestId> {
+    const id = await claimed(tenant);
+    await keep(tenant, id, { checkAfterMs: 0 });
+    await makeDue(tenant, id);
+    const { release } = await stateOf(tenant, id);
+    await tenant.foreman.claim({ request: id, release, token: 'token-2', verdicts: {} });
+    return id;
+  }
+
+  it('the first is stale, and cancels nothing', async () => {
+    const tenant = await newTenant();
+    const id = await takenOver(tenant);
+    expect(await keep(tenant, id)).toEqual({ verdict: 'stale' });
+    expect(await abandonedOf(tenant)).toEqual([]);
+  });
+
+  it('what the first has stored is the second’s as well, and stays', async () => {
+    const tenant = await newTenant();
+    const id = await takenOver(tenant);
+    const settle = (token: string) =>
+      tenant.foreman.settle({
+        request: id,
+        token,
+        attempt: 1,
+        result: success,
+        nextToken: null,
+        verdicts: {},
+      });
+    expect(await settle('token-1')).toEqual({ verdict: 'stale', orphaned: false });
+    expect(await settle('token-2')).toEqual({ verdict: 'settled' });
+    expect(await settle('token-1')).toEqual({ verdict: 'stale', orphaned: false });
+    expect(await keep(tenant, id)).toEqual({ verdict: 'stale' });
+    expect(await abandonedOf(tenant)).toEqual([]);
+  });
+});
+
 describe('a job that nobody wants any more', () => {
+  it('is one that took too long: its attempt ends unknown, and it is canceled', async () => {
+    const tenant = await newTenant();
+    const id = await claimed(tenant);
+    await keep(tenant, id, { checkAfterMs: null });
+    const result = failure('unknown', { possiblyBilled: true });
+    const settled = { request: id, token: 'token-1', attempt: 1, nextToken: null, verdicts: {} };
+    await tenant.foreman.settle({ ...settled, result });
+    expect(await abandonedOf(tenant)).toHaveLength(1);
+  });
+
   it('is remembered when its request is canceled, until somebody has canceled it', async () => {
     const tenant = await newTenant();
     const id = await claimed(tenant);
@@ -178,6 +227,7 @@ describe('a job that nobody wants any more', () => {
     await tenant.foreman.settle({
       request: id,
       token: 'token-1',
+      attempt: 1,
       result: success,
       nextToken: null,
       verdicts: {},

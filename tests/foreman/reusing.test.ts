@@ -55,7 +55,14 @@ async function make(tenant: Tenant, id: RequestId, result: AttemptResult): Promi
   const token = crypto.randomUUID();
   const claimed = await tenant.foreman.claim({ request: id, release, token, verdicts: {} });
   expect(claimed.verdict).toBe('run');
-  await tenant.foreman.settle({ request: id, token, result, nextToken: null, verdicts: {} });
+  await tenant.foreman.settle({
+    request: id,
+    token,
+    attempt: 1,
+    result,
+    nextToken: null,
+    verdicts: {},
+  });
 }
 const succeed = (tenant: Tenant, id: RequestId, lifeMs?: number) =>
   make(tenant, id, successWith(outputOf(id, lifeMs)));

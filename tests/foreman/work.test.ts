@@ -91,6 +91,7 @@ describe('a settle', () => {
       tenant.foreman.settle({
         request: id,
         token,
+        attempt: 1,
         result: success,
         nextToken: 'next',
         verdicts: {},
@@ -109,6 +110,7 @@ describe('a settle', () => {
       tenant.foreman.settle({
         request: id,
         token,
+        attempt: 1,
         result: failure('failed'),
         nextToken: 'next',
         verdicts: {},
@@ -125,11 +127,12 @@ describe('a settle', () => {
     const answer = await tenant.foreman.settle({
       request: id,
       token,
+      attempt: 1,
       result: success,
       nextToken: 'next',
       verdicts: {},
     });
-    expect(answer).toEqual({ verdict: 'stale' });
+    expect(answer).toEqual({ verdict: 'stale', orphaned: true });
     expect((await stateOf(tenant, id)).status).toBe('canceled');
   });
 
@@ -140,11 +143,12 @@ describe('a settle', () => {
     const answer = await tenant.foreman.settle({
       request: id,
       token,
+      attempt: 1,
       result: success,
       nextToken: 'next',
       verdicts: {},
     });
-    expect(answer).toEqual({ verdict: 'stale' });
+    expect(answer).toEqual({ verdict: 'stale', orphaned: true });
   });
 
   it('holds back a paid attempt’s price and then charges what it cost', async () => {
@@ -153,7 +157,14 @@ describe('a settle', () => {
     const during = await tenant.foreman.me(tenant.credential);
     expect(during?.usage).toMatchObject({ reservedMicros: 42_000, spentMicros: 0 });
     const result = { ...success, costMicros: 40_000 };
-    await tenant.foreman.settle({ request: id, token, result, nextToken: 'next', verdicts: {} });
+    await tenant.foreman.settle({
+      request: id,
+      token,
+      attempt: 1,
+      result,
+      nextToken: 'next',
+      verdicts: {},
+    });
     const after = await tenant.foreman.me(tenant.credential);
     expect(after?.usage).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
   });
@@ -164,6 +175,7 @@ describe('a settle', () => {
     await tenant.foreman.settle({
       request: id,
       token,
+      attempt: 1,
       result: failure('failed'),
       nextToken: 'next',
       verdicts: {},

@@ -50,7 +50,7 @@ const ask = (overrides: Partial<PlanInput>) =>
     retryUnknown: true,
     fallbackOnRefusal: false,
     verdicts: { 'openai/a': open, 'openai/b': open, 'openai/c': open },
-    waiting: 0,
+    deadlineAt: NOW + 900_000,
     now: NOW,
     random: 0.5,
     ...overrides,
@@ -179,7 +179,8 @@ describe('pauses', () => {
   ])('after %i failures wait half of the doubled base at random 0.5', (failures, delay) => {
     const attempts = Array.from({ length: failures }, () => attempt('a', 'failed'));
     const decision = ask({ candidates: sole, attempts, maxAttempts: 10 });
-    expect(decision).toEqual({ next: 'wait', until: NOW + delay, reason: 'backoff' });
+    const wait = { next: 'wait', until: NOW + delay, reason: 'backoff', inTurn: false };
+    expect(decision).toEqual(wait);
   });
 
   it('are never shorter than Retry-After', () => {
@@ -220,5 +221,85 @@ describe('cost', () => {
     expect(ask({ candidates, attempts, budgetLeftMicros: 10_000 })).toMatchObject({ next: 'wait' });
     const paidOnly = ask({ candidates: sole, budgetLeftMicros: 39_999 });
     expect(paidOnly).toMatchObject(ended('budget_exceeded'));
+  });
+});
+
+describe('targets that all callers know of', () => {
+  const blocked = (state: TargetVerdict['state'], ms: number): TargetVerdict => ({
+    ...open,
+    state,
+    blockedUntil: NOW + ms,
+    reason: `it is ${state}`,
+  });
+  const at = { moment: 'slot_given' } as const;
+
+  it('are looked at before the first call, all that could serve at once', () => {
+    expect(ask({ ...at, verdicts: {} })).toEqual({
+      next: 'check',
+      targets: ['openai/a', 'openai/b'],
+      sole: false,
+    });
+    expect(ask({ ...at, candidates: sole, verdicts: {} })).toMatchObject({ sole: true });
+  });
+
+  it('that are blocked are passed over, and the ledger says why', () => {
+    const verdicts = { 'openai/a': blocked('open', 30_000), 'openai/b': open } as const;
+    expect(ask({ ...at, verdicts })).toMatchObject({
+      next: 'attempt',
+      target: { model: 'b', reason: 'first choice; openai/a passed over: it is open' },
+    });
+  });
+
+  it.each([
+    ['open', 'breaker_open'],
+    ['cooling', 'throttled'],
+    ['full', 'provider_queue'],
+  ] as const)(
+    'when all are %s, the request waits in its turn, with no attempt used',
+    (state, reason) => {
+      const verdicts = {
+        'openai/a': blocked(state, 5_000),
+        'openai/b': blocked('open', 30_000),
+      } as const;
+      const decision = ask({ ...at, verdicts });
+      expect(decision).toEqual({ next: 'wait', until: NOW + 5_125, reason, inTurn: true });
+    },
+  );
+
+  it('a pause that is due is not shortened by looking at them', () => {
+    const attempts = [attempt('a', 'failed'), attempt('b', 'failed')];
+    expect(ask({ attempts, verdicts: {} })).toMatchObject({ next: 'wait', reason: 'backoff' });
+  });
+
+  it('a call that the deadline would cut off at once is not made', () => {
+    const decision = ask({ ...at, deadlineAt: NOW + 999 });
+    expect(decision).toMatchObject({ next: 'wait', until: NOW + 999 });
+  });
+});
+
+describe('a refusal', () => {
+  const refused = [attempt('a', 'refused', { error: { code: 'moderation', message: 'no' } })];
+  const other = candidate('b', { target: targetOf('google', 'b'), name: 'google/b' });
+  const candidates = [candidate('a'), candidate('c'), other];
+  const verdicts = { 'openai/a': open, 'openai/c': open, 'google/b': open } as const;
+
+  it('ends the request, unless the client wants another provider to be asked', () => {
+    expect(ask({ attempts: refused, candidates, verdicts })).toMatchObject(
+      ended('content_refused'),
+    );
+  });
+
+  it('is taken to another provider, and to no other model of the same', () => {
+    const input = { attempts: refused, candidates, verdicts, fallbackOnRefusal: true };
+    expect(ask(input)).toMatchObject({
+      next: 'attempt',
+      target: { provider: 'google', model: 'b' },
+    });
+  });
+
+  it('by every provider ends the request with the last one’s', () => {
+    const attempts = [...refused, attempt('b', 'refused', { provider: 'google' })];
+    const input = { attempts, candidates, verdicts, fallbackOnRefusal: true };
+    expect(ask(input)).toMatchObject(ended('content_refused'));
   });
 });

@@ -155,7 +155,7 @@ describe('while R2 fails', () => {
     expect(await service.store(input)).toEqual({ outcome: 'given_up' });
   });
 
-  it('an attempt that could store only some of its images keeps none', async () => {
+  it('an attempt that could store only some of its images is given up, and removed by its caller', async () => {
     const requestId = newId('req', NOW);
     const lost = objectKeyOf({ requestId, attempt: 1, index: 1 });
     const service = imagesOn(
@@ -171,6 +171,7 @@ describe('while R2 fails', () => {
     expect(await service.store({ ...attempt, requestId, images: two })).toEqual({
       outcome: 'given_up',
     });
+    await service.removeAttempt({ requestId, attempt: 1, count: 2 });
     expect(await listObjectKeys(env.IMAGES, requestId)).toEqual([]);
   });
 

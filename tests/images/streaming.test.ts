@@ -33,16 +33,15 @@ function storing(images_: readonly ImageSource[], bucket: R2Bucket = env.IMAGES)
   const service = imagesOn(bucket, async (ms) => {
     waits.push(ms);
   });
-  const store = (signal: AbortSignal = never) =>
-    service.store({
-      requestId,
-      attempt: 1,
-      userId: anna,
-      images: images_,
-      retentionMs: HOUR_MS,
-      now: NOW,
-      signal,
-    });
+  /** As a consumer does: what was stored of an attempt that failed is removed once it is settled. */
+  const store = async (signal: AbortSignal = never) => {
+    const attempt = { requestId, attempt: 1 };
+    const facts = { userId: anna, images: images_, retentionMs: HOUR_MS, now: NOW, signal };
+    const result = await service.store({ ...attempt, ...facts });
+    if (result.outcome === 'stored') return result;
+    await service.removeAttempt({ ...attempt, count: Math.max(1, images_.length) });
+    return result;
+  };
   return { store, waits, requestId };
 }
 const keysOf = (requestId: RequestId) => listObjectKeys(env.IMAGES, requestId);

@@ -9,7 +9,7 @@ const of = (state: RequestState, facts: Partial<Parameters<typeof estimate>[0]> 
   estimate({ state, position: null, slots: 2, pace, now: NOW, ...facts });
 const eta = (p50Ms: number, p90Ms: number): Eta => ({ p50At: NOW + p50Ms, p90At: NOW + p90Ms });
 
-const wait = { next: 'wait', until: NOW + 60_000, reason: 'throttled' } as const;
+const wait = { next: 'wait', until: NOW + 60_000, reason: 'throttled', inTurn: false } as const;
 const pausing = lifecycle.settle(
   running(),
   { token: 'token-1', result: failure('throttled'), nextToken: null, decide: () => wait },

@@ -16,7 +16,12 @@ const end = (): Decision => ({
   next: 'end',
   error: { code: 'provider_failed', message: 'no', details: {} },
 });
-const waitUntil = (until: number) => (): Decision => ({ next: 'wait', until, reason: 'backoff' });
+const waitUntil = (until: number) => (): Decision => ({
+  next: 'wait',
+  until,
+  reason: 'backoff',
+  inTurn: false,
+});
 const settle = (
   state: RequestState,
   facts: Partial<Parameters<typeof lifecycle.settle>[1]> = {},

@@ -82,8 +82,20 @@ describe('a job at a provider', () => {
     const state = kept();
     expect(nudge(state, 2, NOW + 10)).toBe(state);
     expect(jobOf(nudge(state, 1, NOW + 10))?.wait).toMatchObject({ for: 'claim' });
+  });
+
+  it('that the provider calls about while somebody asks is asked for again at once after that', () => {
     const asked = kept({ checkAfterMs: null });
-    expect(nudge(asked, 1, NOW + 10)).toBe(asked);
+    const nudged = nudge(asked, 1, NOW + 10);
+    expect(phaseOf(nudged)).toBe('running');
+    expect(nudge(nudged, 1, NOW + 20)).toBe(nudged);
+    const goesOn = keepJob(
+      nudged,
+      { token: 'token-1', progress: progress({ checkAfterMs: null }) },
+      NOW + 30,
+    );
+    const left = keepJob(goesOn, { token: 'token-1', progress: progress() }, NOW + 40);
+    expect(jobOf(left)).toMatchObject({ nudged: false, wait: { for: 'time', until: NOW + 40 } });
   });
 
   it('outlives whoever asked for it: a lost lease is no unknown outcome', () => {

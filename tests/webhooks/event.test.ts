@@ -13,7 +13,7 @@ const settled = (overrides = {}) =>
       token: 't',
       result: success,
       nextToken: null,
-      decide: () => ({ next: 'wait', until: NOW, reason: 'backoff' }),
+      decide: () => ({ next: 'wait', until: NOW, reason: 'backoff', inTurn: false }),
     },
     NOW + 5,
   );
@@ -82,7 +82,7 @@ it('a failed attempt keeps the provider’s reason in the view', () => {
       token: 't',
       result: failure('throttled', { retryAfterMs: 3_000 }),
       nextToken: null,
-      decide: () => ({ next: 'wait', until: NOW + 3_000, reason: 'throttled' }),
+      decide: () => ({ next: 'wait', until: NOW + 3_000, reason: 'throttled', inTurn: false }),
     },
     NOW + 5,
   );

@@ -1,9 +1,11 @@
 /** OpenAI's Images API, through the AI SDK's adapter. */
 import { createOpenAI } from '@ai-sdk/openai';
 import type { AspectRatio } from '../types';
+import { openAiCostMicros } from './openai-prices';
 import { readProblem } from './openai-problem';
 import { defineProvider, type Provider, type ProviderDeps, type ProviderJob } from './provider';
 import { type Asked, createSdkProvider, unused } from './sdk';
+import { parseJson } from './sdk-images';
 import { type ApiConfig, apiSettings } from './settings';
 import { createWire } from './wire';
 
@@ -46,6 +48,9 @@ export function createOpenAiProvider(
     model: (id, fetcher) => createOpenAI({ apiKey, baseURL: baseUrl, fetch: fetcher }).image(id),
     ask: askFor,
     readProblem,
+    readRemarks: (body, _headers, { model }) => ({
+      costMicros: openAiCostMicros(model, parseJson(body)),
+    }),
   });
 }
 

@@ -5,7 +5,8 @@
 
 /** Longer than a signed URL, shorter than a picture in base64. */
 const MAX_STRING_BYTES = 8 * 1024;
-const MAX_OUTLINE_BYTES = 64 * 1024;
+/** Room for the heads of eight pictures. */
+const MAX_OUTLINE_BYTES = 128 * 1024;
 const QUOTE = 0x22;
 
 export interface Outline {

@@ -71,7 +71,7 @@ export interface SdkProvider {
   /** Of an answer that is no success, and of a success without images. */
   readProblem(body: string, headers: Headers): Problem;
   /** Of an answer with images. Long strings in `body` are cut, pictures foremost. */
-  readRemarks?(body: string, headers: Headers): Remarks;
+  readRemarks?(body: string, headers: Headers, job: ProviderJob): Remarks;
   /** Header of the provider's own id of the request; `x-request-id` when absent. */
   readonly idHeader?: string;
   /** The same in the body, for APIs that have it there. Long strings in `body` are cut. */
@@ -162,7 +162,7 @@ function withRemarks(
 ): ProviderSuccess | ProviderFailure {
   const { spec, exchange, job } = call;
   const answer = exchange.answer();
-  const remarks = (answer && spec.readRemarks?.(answer.outline(), answer.headers)) ?? {};
+  const remarks = (answer && spec.readRemarks?.(answer.outline(), answer.headers, job)) ?? {};
   if (answer && remarks.problem) return failed(remarks.problem, answer, call);
   const providerRequestId = idOf(call);
   const shown = images.filter((_image, index) => remarks.withheld?.[index] !== true);

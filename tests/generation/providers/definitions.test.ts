@@ -5,7 +5,7 @@ import { chaosModels } from '../../../src/generation/chaos-models';
 import { builtInModels } from '../../../src/generation/models';
 import * as all from '../../../src/generation/providers/all';
 
-// Without a type argument, by which Vitest would not see that it depends on other files.
+// No type argument: Vitest caches a transformed file unless it reads `import.meta.glob(` in it.
 const documents: Record<string, string> = import.meta.glob(
   ['../../../README.md', '../../../.dev.vars.example', '../../../wrangler.toml'],
   { query: '?raw', import: 'default', eager: true, exhaustive: true },
