@@ -6,6 +6,7 @@ import { type HttpEnv, invalidFields, jsonBody, validationHook } from '../platfo
 import type { JsonObject } from '../platform/json';
 import { apiKeySecurity, problemResponses, problemSchema } from '../platform/openapi';
 import { readIdempotencyKey } from '../requests/idempotency';
+import type { Submitted } from '../requests/service';
 import { isTerminal } from '../requests/types';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
 import type { GenerationService, SubmitInput } from './service';
@@ -28,7 +29,8 @@ const batchRoute = createRoute({
   summary: 'Submit up to 100 generations, each answered on its own',
   description:
     'The answers come in the order of the items, each with the status it would have had alone. An ' +
-    '`Idempotency-Key` holds for each item by its place in the list. The rate limit counts items.',
+    '`Idempotency-Key` holds for each item by its place in the list. The rate limit counts items; ' +
+    '`RateLimit` is as the last of them left it.',
   middleware: [jsonBody()],
   request: {
     headers: z.object({ 'idempotency-key': z.string().optional() }),
@@ -62,7 +64,7 @@ const batchRoute = createRoute({
         }),
       ),
     },
-    ...problemResponses(400, 401, 403, 413, 415, 422, 431),
+    ...problemResponses(400, 401, 403, 413, 415, 422, 431, 503),
   },
 });
 
@@ -95,6 +97,7 @@ export function createBatchRoutes(deps: {
     });
     const submitted = await deps.generation.submitAll(inputs);
     refuseDenied(submitted);
+    for (const [name, value] of Object.entries(rateLimitOf(submitted))) c.header(name, value);
     const answers = submitted.values();
     const describe = (error: unknown) => deps.describeFault(error, c.get('correlationId'));
     return c.json(
@@ -114,6 +117,18 @@ export function createBatchRoutes(deps: {
 
   return app;
 }
+
+/** As the last item that the foreman counted or refused found it. */
+function rateLimitOf(answers: readonly PromiseSettledResult<Submitted>[]): Record<string, string> {
+  const headers = answers.map((answer) =>
+    answer.status === 'fulfilled' ? answer.value.headers : headersOf(answer.reason),
+  );
+  const last = headers.findLast((own) => Object.keys(own).some(isRateLimit)) ?? {};
+  return Object.fromEntries(Object.entries(last).filter(([name]) => isRateLimit(name)));
+}
+
+const headersOf = (fault: unknown) => (fault instanceof AppError && fault.details.headers) || {};
+const isRateLimit = (name: string) => name.toLowerCase().startsWith('ratelimit');
 
 /** A key that opens nothing is refused as a whole, as by every other route. */
 function refuseDenied(answers: readonly PromiseSettledResult<unknown>[]): void {

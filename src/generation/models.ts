@@ -44,10 +44,7 @@ const flux2 = (
   usd: { readonly image: number; readonly megapixel: number },
   limits: Partial<TargetLimits> = {},
 ): Model => {
-  const price: Price = [
-    { per: 'image', usd: usd.image },
-    ...perMegapixel(usd.megapixel),
-  ];
+  const price: Price = [{ per: 'image', usd: usd.image }, ...perMegapixel(usd.megapixel)];
   const sizing = pixels(16, 64, 2048);
   return model(name, bfl(name, price, { sizing, inputImage: 'optional', ...limits }));
 };

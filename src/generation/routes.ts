@@ -28,8 +28,10 @@ const submitRoute = createRoute({
     '`Idempotency-Key` makes the call safe to repeat: the same key with the same body answers ' +
     'with the same request (`Idempotent-Replayed: true`), with another body 422, and 410 once the ' +
     'request was deleted. A record lives until 24 hours after its request has ended; a refused ' +
-    'submission leaves none. With `dry_run` nothing is accepted: the answer is the plan, or the ' +
-    'refusal that a submission would meet.',
+    'submission leaves none. With `dry_run` nothing is accepted: the answer is the plan, or what ' +
+    'a submission would be refused for by its own words and the catalogue. The limits, quotas and ' +
+    "budget of the user are not looked at, nor the key's scope to read what it refers to; " +
+    '`GET /v1/me` has them.',
   middleware: [jsonBody()],
   request: {
     headers: z.object({
@@ -47,7 +49,7 @@ const submitRoute = createRoute({
       description: 'Ended while waiting, a replay, or the plan of a dry run',
       content: json(z.union([requestViewSchema, prospectSchema])),
     },
-    ...problemResponses(400, 401, 403, 410, 413, 415, 422, 429, 431),
+    ...problemResponses(400, 401, 403, 410, 413, 415, 422, 429, 431, 503),
   },
 });
 

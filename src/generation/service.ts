@@ -1,7 +1,7 @@
 /** Takes generations in: makes whole what was asked, judges it, and hands it to the foreman. */
 import type { Credential } from '../accounts/types';
-import { AppError } from '../platform/errors';
-import { isId, newId, type RequestId } from '../platform/ids';
+import type { AppError } from '../platform/errors';
+import { newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
 import { webhookEventTypes } from '../requests/options';
@@ -13,6 +13,7 @@ import type { Catalog } from './catalog';
 import { inputOf } from './decide';
 import { costLimitTooLow, invalidGeneration, noTargetAvailable } from './errors';
 import type { InputStore } from './inputs';
+import { blamingOriginal, findRequest, inheritedFields, originalOf } from './lineage';
 import { passedOverTargets } from './plan';
 import type { Prospect } from './prospect';
 import {
@@ -70,31 +71,36 @@ interface Judged extends Filled {
   readonly warnings: readonly string[];
   readonly parentId: RequestId | null;
   readonly variationsOf: RequestId | null;
+  /** Fields that are as the request that it varies had them. */
+  readonly inherited: ReadonlySet<string>;
 }
 
 export function createGenerationService(deps: GenerationServiceDeps): GenerationService {
   const judge = async (input: SubmitInput): Promise<Judged> => {
     const { credential, body, rawBody, context } = input;
     const named = (path: 'parent_id' | 'variations_of') =>
-      findRequest(deps, { credential, path, id: body[path] });
+      findRequest(deps.requests, { credential, path, id: body[path] });
     const [parent, original] = await Promise.all([named('parent_id'), named('variations_of')]);
-    const styleId = body.style ?? original?.input.style;
-    const style = typeof styleId === 'string' ? await findStyle(deps, styleId) : null;
+    const style = await findStyle(deps, body, original);
     // What a style that is taken over sets has been weighed against the original's own fields.
     const defaults = (body.style !== undefined && style?.defaults) || {};
-    const filled = fill(rawBody, [defaults, original ? originalOf(original) : {}]);
+    const taken = original ? originalOf(original) : {};
+    const filled = fill(rawBody, [defaults, taken]);
+    const inherited = inheritedFields(filled, { original: taken, said: [rawBody, defaults] });
     const styled = style ? { style: style.id, styled: style.apply(filled.input) } : {};
     const whole = { model: filled.model, input: { ...filled.input, ...styled } };
-    checkFields(body, whole.input, (url) => deps.urlFault(url, context.origin));
-    checkModels(deps.catalog, whole);
+    await blamingOriginal(inherited, () => {
+      checkFields(body, whole.input, (url) => deps.urlFault(url, context.origin));
+      checkModels(deps.catalog, whole);
+    });
     const maxCostMicros = microsOf(body.max_cost_usd);
     const assessment = assess(deps.catalog, { ...whole, maxCostMicros });
     if (!assessment.possible) throw impossible(assessment);
-    const candidates = assessment.targets.map(({ candidate }) => candidate);
     return {
       ...whole,
       assessment,
-      warnings: warningsFor(body, whole.input, candidates),
+      warnings: warningsFor(body, whole.input, { catalog: deps.catalog, assessment }),
+      inherited,
       parentId: parent?.id ?? null,
       variationsOf: original?.id ?? null,
     };
@@ -104,13 +110,18 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
     const judged = await judge(input);
     const { credential } = input;
     const { userId } = credential;
-    const kept = await deps.inputs.keep({ userId, input: judged.input });
+    const kept = await blamingOriginal(judged.inherited, () =>
+      deps.inputs.keep({ userId, input: judged.input }),
+    );
     const spec = await specOf({ ...input, judged: { ...judged, input: kept }, now: deps.now() });
     const floorMicros = judged.assessment.cheapestMicros;
     return { credential, spec, warnings: judged.warnings, floorMicros, fingerprint };
   };
 
-  /** It may have been accepted before, and be refused now for what has changed since. */
+  /**
+   * It may have been accepted before, and be refused now for what has changed since. A foreman that
+   * was handed it has looked by itself.
+   */
   const replayOr = async (fault: unknown, input: SubmitInput, fingerprint: string) => {
     const { credential, context } = input;
     const { idempotencyKey: key } = context;
@@ -120,27 +131,22 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
     throw fault;
   };
 
-  const prepareAll = (inputs: readonly SubmitInput[]) =>
-    Promise.all(
-      inputs.map(async (input) => {
-        const fingerprint = await fingerprintOf(input.rawBody);
-        const [prepared] = await Promise.allSettled([prepare(input, fingerprint)]);
-        return { input, fingerprint, prepared };
-      }),
-    );
+  const attempt = async (input: SubmitInput) => {
+    const fingerprint = await fingerprintOf(input.rawBody);
+    const [prepared] = await Promise.allSettled([prepare(input, fingerprint)]);
+    return { input, fingerprint, prepared };
+  };
 
   return {
     async submit(input) {
-      const fingerprint = await fingerprintOf(input.rawBody);
-      try {
-        return await deps.requests.submit(await prepare(input, fingerprint));
-      } catch (error) {
-        return replayOr(error, input, fingerprint);
-      }
+      const { fingerprint, prepared } = await attempt(input);
+      return prepared.status === 'fulfilled'
+        ? deps.requests.submit(prepared.value)
+        : replayOr(prepared.reason, input, fingerprint);
     },
 
     async submitAll(inputs) {
-      const items = await prepareAll(inputs);
+      const items = await Promise.all(inputs.map(attempt));
       const ready = items.flatMap(({ prepared }) =>
         prepared.status === 'fulfilled' ? [prepared.value] : [],
       );
@@ -148,9 +154,12 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       const next = answers.values();
       return Promise.allSettled(
         items.map(async ({ input, fingerprint, prepared }) => {
-          const answer = prepared.status === 'fulfilled' ? next.next().value : prepared;
+          if (prepared.status === 'rejected') {
+            return replayOr(prepared.reason, input, fingerprint);
+          }
+          const answer = next.next().value;
           if (answer?.status === 'fulfilled') return answer.value;
-          return replayOr(answer?.reason, input, fingerprint);
+          throw answer?.reason;
         }),
       );
     },
@@ -159,7 +168,9 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       const judged = await judge(input);
       const { model, warnings } = judged;
       const { userId } = input.credential;
-      await deps.inputs.check({ userId, input: judged.input });
+      await blamingOriginal(judged.inherited, () =>
+        deps.inputs.check({ userId, input: judged.input }),
+      );
       const maxCostMicros = microsOf(input.body.max_cost_usd);
       const health = await deps.breakers.peek(watchedTargets(judged.assessment));
       const asked = { model, input: judged.input, maxCostMicros };
@@ -173,32 +184,24 @@ function impossible(assessment: Extract<Assessment, { possible: false }>): AppEr
   return noTargetAvailable(passedOverTargets(assessment.targets.map(({ candidate }) => candidate)));
 }
 
-/** @throws AppError `invalid_request` when the user has no such request. */
-async function findRequest(
-  { requests }: Pick<GenerationServiceDeps, 'requests'>,
-  of: { credential: Credential; path: string; id: string | undefined },
-): Promise<RequestState | null> {
-  const { credential, path, id } = of;
-  if (id === undefined) return null;
-  const missing = () => invalidGeneration([{ path, message: 'there is no such request' }]);
-  if (!isId('req', id)) throw missing();
-  try {
-    return (await requests.get({ credential, id })).state;
-  } catch (error) {
-    throw error instanceof AppError && error.code === 'not_found' ? missing() : error;
-  }
-}
-
-async function findStyle(deps: Pick<GenerationServiceDeps, 'style'>, id: string) {
+/** The style that the client names, or that its original had; null drops that one. */
+async function findStyle(
+  deps: Pick<GenerationServiceDeps, 'style'>,
+  { style: asked }: SubmissionBody,
+  original: RequestState | null,
+): Promise<Style | null> {
+  const id = asked === undefined ? original && inputOf(original).style : asked;
+  if (typeof id !== 'string') return null;
   const style = await deps.style(id);
-  if (!style) throw invalidGeneration([{ path: 'style', message: 'there is no such style' }]);
-  return style;
-}
-
-/** What a variation takes over. A seed of its own is what makes it one. */
-function originalOf(state: RequestState): Defaults {
-  const { seed: _, style: __, styled: ___, ...input } = inputOf(state);
-  return { ...(input as unknown as JsonObject), model: state.model };
+  if (style) return style;
+  throw invalidGeneration([
+    asked === undefined
+      ? {
+          path: 'variations_of',
+          message: `its style ${id} is gone: name another, or null for none`,
+        }
+      : { path: 'style', message: 'there is no such style' },
+  ]);
 }
 
 async function specOf(

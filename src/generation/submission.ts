@@ -3,8 +3,8 @@ import { z } from '@hono/zod-openapi';
 import type { FieldError } from '../platform/errors';
 import type { JsonObject } from '../platform/json';
 import { requestOptionsSchema } from '../requests/options';
-import type { Candidate } from './candidates';
-import { AUTO, type Catalog } from './catalog';
+import type { AssessedTarget, Assessment } from './assess';
+import { AUTO, type Catalog, nameOf } from './catalog';
 import { invalidGeneration, unknownModel } from './errors';
 import { checkGenerationInput, type GenerationInput, generationInputSchema } from './types';
 
@@ -12,7 +12,13 @@ const reference = z.string().min(1).max(100);
 
 /** Beside what is about the picture: what is about the request and where it comes from. */
 const lineageSchema = z.object({
-  style: z.string().min(1).max(63).optional().describe('A name from GET /v1/styles'),
+  style: z
+    .string()
+    .min(1)
+    .max(63)
+    .nullable()
+    .optional()
+    .describe('A name from GET /v1/styles; null drops that of the request that this one varies'),
   reuse: z
     .enum(['off', 'exact'])
     .default('off')
@@ -21,7 +27,10 @@ const lineageSchema = z.object({
   variations_of: reference
     .optional()
     .describe('A request of yours: what this one leaves out is taken from it, except the seed'),
-  dry_run: z.boolean().default(false).describe('Answers with the plan; nothing is accepted'),
+  dry_run: z
+    .boolean()
+    .default(false)
+    .describe('Answers with the plan; nothing is accepted, and limits are not looked at'),
 });
 
 export const submissionSchema = generationInputSchema
@@ -104,8 +113,9 @@ export function checkFields(
 export function warningsFor(
   body: SubmissionBody,
   input: GenerationInput,
-  candidates: readonly Candidate[],
+  judged: { readonly catalog: Catalog; readonly assessment: Pick<Assessment, 'targets'> },
 ): string[] {
+  const { catalog, assessment } = judged;
   const warnings: string[] = [];
   if (body.webhook_events && !body.webhook_url) {
     warnings.push('webhook_events has no effect without webhook_url');
@@ -116,11 +126,39 @@ export function warningsFor(
   if (body.reuse === 'exact' && input.seed === undefined) {
     warnings.push('reuse has no effect without seed');
   }
-  const providers = new Set<string>(candidates.map(({ target }) => target.provider));
-  for (const provider of Object.keys(input.provider_options ?? {})) {
-    if (!providers.has(provider)) {
-      warnings.push(`provider_options.${provider} has no effect: no target is of that provider`);
-    }
-  }
-  return warnings;
+  return [
+    ...warnings,
+    ...idleFallbacks(input, catalog, assessment.targets),
+    ...idleOptions(input, assessment.targets),
+  ];
+}
+
+const isAble = ({ skipped }: AssessedTarget) => skipped === null;
+
+function idleFallbacks(
+  { fallback_models: fallbacks = [] }: GenerationInput,
+  catalog: Catalog,
+  targets: readonly AssessedTarget[],
+): string[] {
+  const able = new Set(targets.filter(isAble).map(({ candidate }) => candidate.name));
+  return fallbacks.flatMap((id, index) => {
+    const canServe = catalog.find(id)?.targets.some((target) => able.has(nameOf(target)));
+    if (canServe) return [];
+    return [`fallback_models.${index} has no effect: none of its targets can serve this request`];
+  });
+}
+
+function idleOptions(
+  { provider_options: options = {} }: GenerationInput,
+  targets: readonly AssessedTarget[],
+): string[] {
+  return Object.keys(options).flatMap((provider) => {
+    const own = targets.filter(({ candidate }) => candidate.target.provider === provider);
+    if (own.some(isAble)) return [];
+    const why =
+      own.length === 0
+        ? 'no target is of that provider'
+        : 'none of its targets can serve this request';
+    return [`provider_options.${provider} has no effect: ${why}`];
+  });
 }

@@ -128,23 +128,26 @@ describe('polls that go wrong for a while', () => {
   });
 });
 
-describe('a callback', () => {
-  const aMinute: Fault = { status: 429, headers: { 'retry-after': '60' } };
+const aMinute: Fault = { status: 429, headers: { 'retry-after': '60' } };
 
+function callbackOf({ fake, isSubmission, callbackIn }: FakedProvider): URL {
+  const submission = fake.calls.find(isSubmission);
+  return new URL((submission && callbackIn?.(submission)) ?? '');
+}
+
+const post = async (url: URL) => {
+  const answer = await fetch(url, { method: 'POST', body: '{}' });
+  return answer.status;
+};
+
+describe('a callback', () => {
   /** The next check is a minute away, so whatever happens before is the callback's doing. */
   async function lookAway(provider: FakedProvider) {
     provider.fake.interfere((call) => (provider.isPoll(call) ? aMinute : null));
     const request = await submitEndless(provider);
     provider.fake.interfere(null);
-    const submission = provider.fake.calls.find(provider.isSubmission);
-    const callback = new URL((submission && provider.callbackIn?.(submission)) ?? '');
-    return { request, callback };
+    return { request, callback: callbackOf(provider) };
   }
-
-  const post = async (url: URL) => {
-    const answer = await fetch(url, { method: 'POST', body: '{}' });
-    return answer.status;
-  };
 
   function forgeriesOf(genuine: URL): URL[] {
     const signature = genuine.searchParams.get('signature') ?? '';
@@ -182,6 +185,22 @@ describe('a callback', () => {
       expect(pollsOf(provider, 'jobs')).toHaveLength(2);
     },
   );
+});
+
+describe('a callback that comes while its job is asked for', () => {
+  it.concurrent.each(names.callingBack)('of %s is not lost', async (name) => {
+    const provider = ready(name);
+    let heard: number | null = null;
+    provider.fake.interfere(async (call) => {
+      if (!provider.isPoll(call) || heard !== null) return null;
+      heard = await post(callbackOf(provider));
+      return aMinute;
+    });
+    const { id } = await submit(provider);
+    const request = await user.api.ended(id, 20_000);
+    expectOneJob(provider, { request, correlationId: 'jobs' });
+    expect(heard).toBe(204);
+  });
 });
 
 describe('a request that is given up while its job runs', () => {

@@ -34,7 +34,7 @@ export type Fault =
   | 'hang';
 
 /** The API sees the calls for which this is null. */
-export type Interference = (call: FakeCall) => Fault | null;
+export type Interference = (call: FakeCall) => Fault | null | Promise<Fault | null>;
 
 export interface Fake<Behaviour extends string> {
   /** `http://127.0.0.1:port`. */
@@ -87,7 +87,7 @@ export async function startFake<Behaviour extends string>(
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('error', () => {});
-    request.on('end', () => {
+    request.on('end', async () => {
       const body = Buffer.concat(chunks);
       const target = new URL(request.url ?? '/', 'http://fake');
       if (target.pathname === '/control') return control(body, response);
@@ -99,7 +99,7 @@ export async function startFake<Behaviour extends string>(
         body,
       };
       calls.push(call);
-      const fault = interference?.(call);
+      const fault = await interference?.(call);
       if (fault) return suffer(fault, response);
       return Promise.resolve(api.handle(call, response, take)).catch((error: unknown) => {
         sendJson(response, 599, { fake: String(error) });
