@@ -29,9 +29,8 @@ const submitRoute = createRoute({
     'with the same request (`Idempotent-Replayed: true`), with another body 422, and 410 once the ' +
     'request was deleted. A record lives until 24 hours after its request has ended; a refused ' +
     'submission leaves none. With `dry_run` nothing is accepted: the answer is the plan, or what ' +
-    'a submission would be refused for by its own words and the catalogue. The limits, quotas and ' +
-    "budget of the user are not looked at, nor the key's scope to read what it refers to; " +
-    '`GET /v1/me` has them.',
+    'a submission would be refused for by what it says and by the catalogue. Limits, quotas and ' +
+    'budgets are not looked at: `GET /v1/me` has them.',
   middleware: [jsonBody()],
   request: {
     headers: z.object({

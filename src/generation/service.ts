@@ -131,7 +131,7 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
     throw fault;
   };
 
-  const attempt = async (input: SubmitInput) => {
+  const tryToPrepare = async (input: SubmitInput) => {
     const fingerprint = await fingerprintOf(input.rawBody);
     const [prepared] = await Promise.allSettled([prepare(input, fingerprint)]);
     return { input, fingerprint, prepared };
@@ -139,14 +139,14 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
 
   return {
     async submit(input) {
-      const { fingerprint, prepared } = await attempt(input);
+      const { fingerprint, prepared } = await tryToPrepare(input);
       return prepared.status === 'fulfilled'
         ? deps.requests.submit(prepared.value)
         : replayOr(prepared.reason, input, fingerprint);
     },
 
     async submitAll(inputs) {
-      const items = await Promise.all(inputs.map(attempt));
+      const items = await Promise.all(inputs.map(tryToPrepare));
       const ready = items.flatMap(({ prepared }) =>
         prepared.status === 'fulfilled' ? [prepared.value] : [],
       );

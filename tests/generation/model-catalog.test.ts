@@ -119,7 +119,13 @@ describe('MODEL_CATALOG', () => {
     const facts = {
       price: [
         { per: 'image', usd: 0.01, by_quality: { high: 0.1 }, by_size: { '512x512': 0.5 } },
-        { per: 'megapixel', usd: 0.002, round_up: true },
+        {
+          per: 'image',
+          usd: 0.2,
+          sizes: { '512x512': { usd: 0.1, by_quality: { low: 0.01 } } },
+          up_to_pixels: 1_048_576,
+        },
+        { per: 'megapixel', usd: 0.002, round_up: true, pixels: 1_048_576 },
         { per: 'tile', usd: 0.001 },
         { per: 'step', usd: 0.0001, usual: 20 },
       ],
@@ -161,6 +167,21 @@ describe('MODEL_CATALOG', () => {
     [{}, { by: 'pixels', step: 1, min: 64, max: 2048, maxPixels: 4_194_304 }],
   ])('takes the sizing %o', (sizing, expected) => {
     expect(read(one({ sizing })).find('mine')?.targets[0]?.limits.sizing).toEqual(expected);
+  });
+});
+
+describe('timeout_seconds', () => {
+  const lasting = (provider: string, timeout_seconds: number) => () =>
+    read(one({ provider, timeout_seconds })).find('mine')?.targets[0]?.timeoutMs;
+
+  it.each(Object.values(definitions))('may be longer than a call for $name if it has jobs', ({
+    name,
+  }) => {
+    const source = sources[`../../src/generation/providers/${name}.ts`] ?? '';
+    const hasJobs = /^\s+jobs: \{$/m.test(source);
+    expect(lasting(name, 240)()).toBe(240_000);
+    if (hasJobs) expect(lasting(name, 241)()).toBe(241_000);
+    else expect(lasting(name, 241)).toThrow(`${name} has no jobs`);
   });
 });
 
@@ -222,9 +243,35 @@ describe('a fault in MODEL_CATALOG stops the start and is named by its path', ()
       one({ price: [{ per: 'tile', usd: 1, round_up: true }] }),
       `${ofTarget}.price.0`,
     ],
-    ['a sizing of two kinds', one({ sizing: { sizes: ['1x1'], step: 8 } }), `${ofTarget}.sizing`],
-    ['a size that is none', one({ sizing: { sizes: ['large'] } }), `${ofTarget}.sizing`],
-    ['a ratio that is none', one({ sizing: { aspect_ratios: ['7:5'] } }), `${ofTarget}.sizing`],
+    [
+      'a sizing of sizes and of bounds',
+      one({ sizing: { sizes: ['64x64'], step: 8 } }),
+      `${ofTarget}.sizing.step does not go with sizes`,
+    ],
+    [
+      'a sizing of sizes and of ratios',
+      one({ sizing: { aspect_ratios: ['1:1'], sizes: ['64x64'] } }),
+      `${ofTarget}.sizing.aspect_ratios does not go with sizes`,
+    ],
+    [
+      'a sizing of ratios and of bounds',
+      one({ sizing: { aspect_ratios: ['1:1'], max_pixels: 65_536 } }),
+      `${ofTarget}.sizing.max_pixels does not go with aspect_ratios`,
+    ],
+    ['a size that is none', one({ sizing: { sizes: ['large'] } }), `${ofTarget}.sizing.sizes.0`],
+    [
+      'a ratio that is none',
+      one({ sizing: { aspect_ratios: ['1:1', '7:5'] } }),
+      `${ofTarget}.sizing.aspect_ratios.1`,
+    ],
+    ['a side that is none', one({ sizing: { max: 'big' } }), `${ofTarget}.sizing.max`],
+    ['no sizes', one({ sizing: { sizes: [] } }), `${ofTarget}.sizing.sizes`],
+    ['an unknown bound', one({ sizing: { most: 1 } }), '"most"'],
+    [
+      'a least side above the largest there is',
+      one({ sizing: { min: 2048, max: 64 } }),
+      `${ofTarget}.sizing.min must not be above max`,
+    ],
     [
       'bounds the wrong way round',
       one({ sizing: { min: 1024, max: 512 } }),
@@ -241,6 +288,16 @@ describe('a fault in MODEL_CATALOG stops the start and is named by its path', ()
     ['a repeatable that is no flag', one({ repeatable: 1 }), `${ofTarget}.repeatable`],
     ['no concurrency at all', one({ concurrency: 0 }), `${ofTarget}.concurrency`],
     ['no time at all', one({ timeout_seconds: 0 }), `${ofTarget}.timeout_seconds`],
+    [
+      'a time that no call without a job may take',
+      one({ timeout_seconds: 241 }),
+      `${ofTarget}.timeout_seconds must be at most 240: openai has no jobs`,
+    ],
+    [
+      'a size’s own price below nothing',
+      one({ price: [{ per: 'image', usd: 1, sizes: { '64x64': { usd: -1 } } }] }),
+      `${ofTarget}.price.0.sizes.64x64.usd`,
+    ],
     ['a duration below nothing', one({ usual_seconds: -1 }), `${ofTarget}.usual_seconds`],
   ])('%s', (_, catalog, path) => {
     expect(() => read(catalog)).toThrow(path);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { priceOf } from '../../src/generation/candidates';
 import { builtInModels } from '../../src/generation/models';
 import { type Price, type Priced, priceMicros } from '../../src/generation/prices';
+import type { GenerationInput } from '../../src/generation/types';
+import { catalogOf, inputOf } from '../support/catalog';
 
 const image = (overrides: Partial<Priced> = {}): Priced => ({
   size: { width: 1024, height: 1024 },
@@ -9,6 +12,7 @@ const image = (overrides: Partial<Priced> = {}): Priced => ({
   ...overrides,
 });
 const sized = (width: number, height: number) => image({ size: { width, height } });
+const unsized = image({ size: null });
 
 const perImage: Price = [
   {
@@ -20,6 +24,25 @@ const perImage: Price = [
 ];
 const perMegapixel: Price = [{ per: 'megapixel', usd: 0.003 }];
 const perBegunMegapixel: Price = [{ per: 'megapixel', usd: 0.003, round_up: true }];
+const ofSizes: Price = [
+  {
+    per: 'image',
+    usd: 0.25,
+    by_quality: { low: 0.02 },
+    sizes: { '1024x1024': { usd: 0.16, by_quality: { low: 0.01 } } },
+  },
+];
+const inProportion: Price = [
+  {
+    per: 'image',
+    usd: 0.2,
+    sizes: { '1536x1024': { usd: 0.15 } },
+    up_to_pixels: 1024 * 1024,
+  },
+];
+const perBinaryMegapixel: Price = [
+  { per: 'megapixel', usd: 0.003, round_up: true, pixels: 1024 * 1024 },
+];
 const perTile: Price = [{ per: 'tile', usd: 0.002 }];
 const perTileStep: Price = [{ per: 'tile_step', usd: 0.0004, usual: 10 }];
 const perStep: Price = [{ per: 'step', usd: 0.00035, usual: 4 }];
@@ -43,6 +66,20 @@ describe('the price of one image', () => {
       240_000,
     ],
 
+    ['the one of a size that has its own', ofSizes, image(), 160_000],
+    ['the one of its size and quality', ofSizes, image({ quality: 'low' }), 10_000],
+    ['the one for other sizes when it has none', ofSizes, sized(640, 640), 250_000],
+    ['the one for other sizes when none is asked for', ofSizes, unsized, 250_000],
+    ['of a size that is left to the provider, without a factor', perImage, unsized, 40_000],
+    ['in proportion above so many pixels', inProportion, sized(2048, 1024), 400_000],
+    ['no less below them', inProportion, sized(512, 512), 200_000],
+    ['that of a size of its own, whatever its pixels', inProportion, sized(1536, 1024), 150_000],
+    ['in no proportion to a size that nobody asked for', inProportion, unsized, 200_000],
+
+    ['for one megapixel of 1024 by 1024', perBinaryMegapixel, image(), 3_000],
+    ['for two such of 1920 by 1080', perBinaryMegapixel, sized(1920, 1080), 6_000],
+    ['for two such as soon as the second is begun', perBinaryMegapixel, sized(1024, 1025), 6_000],
+    ['of the usual size when none is asked for', perBegunMegapixel, unsized, 6_000],
     ['for a megapixel of 1,000,000 pixels', perMegapixel, sized(1000, 1000), 3_000],
     ['for the part of a megapixel that is made', perMegapixel, sized(500, 500), 750],
     ['for whole megapixels where begun ones count', perBegunMegapixel, sized(500, 500), 3_000],
@@ -103,3 +140,55 @@ describe('the price of one image', () => {
 function timesFactor(usd: number, factor: number): Price {
   return [{ per: 'image', usd, by_size: { '1024x512': factor } }];
 }
+
+describe('the list prices of a known target', () => {
+  const catalog = catalogOf(builtInModels);
+  const wide = { width: 1536, height: 1024 };
+  const square = { width: 1024, height: 1024 };
+  const hd = { provider_options: { openai: { quality: 'hd' } } };
+  const of = (quality: string) => ({ provider_options: { openai: { quality } } });
+
+  it.each<[string, Partial<GenerationInput>, number]>([
+    ['gpt-image-1', { ...square, ...of('low') }, 11_000],
+    ['gpt-image-1', { ...square, ...of('medium') }, 42_000],
+    ['gpt-image-1', { ...square, ...of('high') }, 167_000],
+    ['gpt-image-1', { ...wide, ...of('low') }, 16_000],
+    ['gpt-image-1', { aspect_ratio: '2:3', ...of('medium') }, 63_000],
+    ['gpt-image-1', { ...wide, ...of('high') }, 250_000],
+    ['gpt-image-1-mini', { ...wide, ...of('medium') }, 15_000],
+    ['gpt-image-1.5', { ...wide, ...of('high') }, 200_000],
+    ['gpt-image-2', { ...square, ...of('low') }, 6_000],
+    ['gpt-image-2', { ...wide, ...of('high') }, 165_000],
+    ['gpt-image-2', { width: 2048, height: 2048, ...of('high') }, 844_000],
+    ['dall-e-3', {}, 40_000],
+    ['dall-e-3', hd, 80_000],
+    ['dall-e-3', { width: 1792, height: 1024 }, 80_000],
+    ['dall-e-3', { aspect_ratio: '9:16', ...hd }, 120_000],
+  ])('%s of %o costs %i', (model, fields, micros) => {
+    const [target] = catalog.find(model)?.targets ?? [];
+    expect(target && priceOf(target, inputOf(fields))).toBe(micros);
+  });
+
+  it.each<[string, Partial<GenerationInput>, number]>([
+    ['neither size nor quality', {}, 250_000],
+    ['no quality', square, 167_000],
+    ['the quality to choose', { ...square, ...of('auto') }, 167_000],
+    ['no size', of('medium'), 63_000],
+  ])('of gpt-image-1 is the dearest that may come when it is told %s', (_, fields, micros) => {
+    const [target] = catalog.find('gpt-image-1')?.targets ?? [];
+    expect(target && priceOf(target, inputOf(fields))).toBe(micros);
+  });
+
+  it.each<[string, Partial<GenerationInput>, number]>([
+    ['flux-dev', square, 25_000],
+    ['flux-dev', { width: 1040, height: 1024 }, 50_000],
+    ['flux-2-pro', square, 30_000],
+    ['flux-2-pro', { width: 512, height: 512 }, 30_000],
+    ['flux-2-pro', { width: 1920, height: 1072 }, 45_000],
+    ['flux-2-pro', { width: 2048, height: 2048 }, 75_000],
+    ['flux-2-klein-4b', square, 14_000],
+  ])('%s of %o has begun megapixels of 1024 by 1024 in full', (model, fields, micros) => {
+    const [target] = catalog.find(model)?.targets ?? [];
+    expect(target && priceOf(target, inputOf(fields))).toBe(micros);
+  });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { candidatesFor } from '../../src/generation/candidates';
+import { assess } from '../../src/generation/assess';
 import { targetOf } from '../../src/generation/model-parts';
 import {
   checkFields,
@@ -189,12 +189,17 @@ describe('what was accepted and has no effect', () => {
   const catalog = catalogOf([
     modelOf('m', targetOf('openai', 'one'), targetOf('fal', 'two')),
     modelOf('n', targetOf('bfl', 'three')),
-  ]);
+    modelOf('dear', targetOf('xai', 'four', { price: [{ per: 'image', usd: 1 }] })),
+    modelOf('off', targetOf('google', 'five')),
+    modelOf('many', targetOf('fal', 'six', { limits: { maxImages: 8 } })),
+  ], { off: { google: 'GOOGLE_API_KEY is not set' } });
   const warned = (fields: JsonObject) => {
     const raw = { prompt: 'a boat', model: 'm', ...fields };
     const { model, input } = fill(raw, []);
-    const candidates = candidatesFor(catalog, { model, input });
-    return warningsFor(submissionSchema.parse(raw), input, candidates);
+    const body = submissionSchema.parse(raw);
+    const maxCostMicros = body.max_cost_usd === undefined ? null : body.max_cost_usd * 1e6;
+    const assessment = assess(catalog, { model, input, maxCostMicros });
+    return warningsFor(body, input, { catalog, assessment });
   };
 
   it.each<[JsonObject, string[]]>([
@@ -203,6 +208,10 @@ describe('what was accepted and has no effect', () => {
     [{ webhook_events: ['request.*'], webhook_url: 'https://a.test/' }, []],
     [{ fallback_on_refusal: true }, ['fallback_on_refusal has no effect without fallback_models']],
     [{ fallback_on_refusal: true, fallback_models: ['n'] }, []],
+    [
+      { fallback_on_refusal: true, fallback_models: [] },
+      ['fallback_on_refusal has no effect without fallback_models'],
+    ],
     [{ fallback_on_refusal: false }, []],
     [{ reuse: 'exact' }, ['reuse has no effect without seed']],
     [{ reuse: 'exact', seed: 0 }, []],
@@ -213,6 +222,26 @@ describe('what was accepted and has no effect', () => {
       ['provider_options.bfl has no effect: no target is of that provider'],
     ],
     [{ provider_options: { bfl: {} }, fallback_models: ['n'] }, []],
+    [
+      { provider_options: { google: {} }, fallback_models: ['n', 'off'] },
+      [
+        'fallback_models.1 has no effect: none of its targets can serve this request',
+        'provider_options.google has no effect: none of its targets can serve this request',
+      ],
+    ],
+    [
+      { fallback_models: ['dear', 'n'], max_cost_usd: 0.5 },
+      ['fallback_models.0 has no effect: none of its targets can serve this request'],
+    ],
+    [{ fallback_models: ['dear', 'n'], max_cost_usd: 1 }, []],
+    [
+      { n: 2, model: 'many', fallback_models: ['n', 'm'], provider_options: { openai: {}, fal: {} } },
+      [
+        'fallback_models.0 has no effect: none of its targets can serve this request',
+        'fallback_models.1 has no effect: none of its targets can serve this request',
+        'provider_options.openai has no effect: none of its targets can serve this request',
+      ],
+    ],
   ])('%o: %o', (fields, warnings) => {
     expect(warned(fields)).toEqual(warnings);
   });
