@@ -9,6 +9,7 @@ const open = ['GET /health', 'GET /ready', 'POST /v1/callbacks/{user}/{request}/
 describe('the OpenAPI document', () => {
   interface Operation {
     readonly summary?: string;
+    readonly description?: string;
     readonly security?: readonly Record<string, unknown>[];
     readonly responses: Record<string, { description?: string }>;
     readonly parameters?: readonly { name: string; in: string }[];
@@ -58,6 +59,16 @@ describe('the OpenAPI document', () => {
       ]).toEqual([route, true]);
       expect([route, Object.keys(operation.responses).includes('401')]).toEqual([route, true]);
     }
+  });
+
+  it.each(['/v1/requests', '/v1/requests/batch'])('says that POST %s may be away', async (path) => {
+    const { paths } = await document();
+    expect(Object.keys(paths[path]?.post?.responses ?? {})).toContain('503');
+  });
+
+  it('says of a dry run what it does not look at', async () => {
+    const { paths } = await document();
+    expect(paths['/v1/requests']?.post?.description).toContain('budgets are not looked at');
   });
 
   it('refers to nothing that it does not have', async () => {

@@ -16,6 +16,8 @@ import type { LeaseKeeper } from './leases';
 
 /** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
 const CLAIM_RETRY_SECONDS = 30;
+/** The catalogue changes while it is asked for: rare, and over soon. */
+const CHECK_RETRY_SECONDS = 1;
 /** A result that was paid for is worth several tries: about a minute, beyond any restart. */
 const PATIENCE_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
 /** A plan asks for the verdicts it lacks at most once more, when the catalogue changes meanwhile. */
@@ -59,6 +61,7 @@ export async function claimGeneration(
     deps.log.warn('generation.claim_failed', { user_id, request_id, correlation_id, error });
     return { verdict: retryAfter(CLAIM_RETRY_SECONDS), run: null };
   }
+  if (claimed.verdict === 'check') return { verdict: retryAfter(CHECK_RETRY_SECONDS), run: null };
   if (claimed.verdict !== 'run') return { verdict: done, run: null };
   const { job } = claimed;
   return { verdict: done, run: () => work(job, deps) };

@@ -182,6 +182,10 @@ const countTries = (provider: string, model: string, attempts: readonly EndedAtt
   attempts.filter((a) => a.provider === provider && a.model === model).length;
 
 function pause(ranked: readonly Ranked[], last: EndedAttempt, input: PlanInput): Decision {
+  // What opened their breakers concerns all callers: it is waited for, with no attempt used.
+  if (ranked.every(({ verdict }) => verdict?.state === 'open' && verdict.blockedUntil !== null)) {
+    return waitFor(ranked, input);
+  }
   const reason = last.outcome === 'throttled' ? 'throttled' : 'backoff';
   const waits = ranked
     .filter((entry) => entry.tries === ranked[0]?.tries)

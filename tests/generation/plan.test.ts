@@ -266,6 +266,12 @@ describe('targets that all callers know of', () => {
     },
   );
 
+  it('a failure that opens the only breaker is followed by waiting for it, not by a backoff', () => {
+    const verdicts = { 'openai/a': blocked('open', 5_000) } as const;
+    const decision = ask({ candidates: sole, attempts: [attempt('a', 'failed')], verdicts });
+    expect(decision).toMatchObject({ next: 'wait', reason: 'breaker_open', inTurn: true });
+  });
+
   it('a pause that is due is not shortened by looking at them', () => {
     const attempts = [attempt('a', 'failed'), attempt('b', 'failed')];
     expect(ask({ attempts, verdicts: {} })).toMatchObject({ next: 'wait', reason: 'backoff' });

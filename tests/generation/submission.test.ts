@@ -186,13 +186,16 @@ describe('a model that there is not', () => {
 });
 
 describe('what was accepted and has no effect', () => {
-  const catalog = catalogOf([
-    modelOf('m', targetOf('openai', 'one'), targetOf('fal', 'two')),
-    modelOf('n', targetOf('bfl', 'three')),
-    modelOf('dear', targetOf('xai', 'four', { price: [{ per: 'image', usd: 1 }] })),
-    modelOf('off', targetOf('google', 'five')),
-    modelOf('many', targetOf('fal', 'six', { limits: { maxImages: 8 } })),
-  ], { off: { google: 'GOOGLE_API_KEY is not set' } });
+  const catalog = catalogOf(
+    [
+      modelOf('m', targetOf('openai', 'one'), targetOf('fal', 'two')),
+      modelOf('n', targetOf('bfl', 'three')),
+      modelOf('dear', targetOf('xai', 'four', { price: [{ per: 'image', usd: 1 }] })),
+      modelOf('off', targetOf('google', 'five')),
+      modelOf('many', targetOf('fal', 'six', { limits: { maxImages: 8 } })),
+    ],
+    { off: { google: 'GOOGLE_API_KEY is not set' } },
+  );
   const warned = (fields: JsonObject) => {
     const raw = { prompt: 'a boat', model: 'm', ...fields };
     const { model, input } = fill(raw, []);
@@ -235,7 +238,12 @@ describe('what was accepted and has no effect', () => {
     ],
     [{ fallback_models: ['dear', 'n'], max_cost_usd: 1 }, []],
     [
-      { n: 2, model: 'many', fallback_models: ['n', 'm'], provider_options: { openai: {}, fal: {} } },
+      {
+        n: 2,
+        model: 'many',
+        fallback_models: ['n', 'm'],
+        provider_options: { openai: {}, fal: {} },
+      },
       [
         'fallback_models.0 has no effect: none of its targets can serve this request',
         'fallback_models.1 has no effect: none of its targets can serve this request',

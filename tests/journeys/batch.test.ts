@@ -158,6 +158,23 @@ describe('a batch', () => {
   });
 
   it.each([
+    ['the last that was accepted', 5, 3, '"requests";r=2;'],
+    ['the first that was refused', 2, 4, '"requests";r=0;'],
+  ])('tells the rate limit as of %s', async (_, burst, count, left) => {
+    const client = await newClient({ burst, requests_per_minute: 0.001, max_running: 0 });
+    const bodies = [...range(count).map(() => item()), item({ n: 0 })];
+    const { headers } = await post(client, bodies);
+    expect(headers.get('ratelimit')).toMatch(left);
+    expect(headers.get('ratelimit-policy')).toMatch(`"requests";q=${burst}`);
+    expect(headers.get('retry-after')).toBeNull();
+  });
+
+  it('tells no rate limit when nothing came to be counted', async () => {
+    const response = await post(await newClient(), [item({ n: 0 })]);
+    expect(response.headers.get('ratelimit')).toBeNull();
+  });
+
+  it.each([
     ['images of the day', { images_per_day: 3 }, { n: 2 }, 'quota_exceeded'],
     ['those that may wait', { max_running: 1, max_waiting: 0 }, {}, 'too_many_waiting'],
   ])('holds each item to the %s', async (_, limits, fields, code) => {
@@ -245,6 +262,30 @@ describe('an idempotency key', () => {
     const second = await batch(client, [item(), item()], headers);
     expect(codesOf(first)).toEqual([[422, 'invalid_request'], [202]]);
     expect(codesOf(second)).toEqual([[202], [200]]);
+  });
+
+  it('is looked up apart only for items that never came to the foreman', async () => {
+    const client = await newClient({ burst: 1, requests_per_minute: 0.001, max_running: 0 });
+    foremanCalls.length = 0;
+    const items = [item(), item(), item(), item({ model: 'gone' })];
+    const answers = await batch(client, items, headers);
+    expect(codesOf(answers)).toEqual([
+      [202],
+      [429, 'rate_limited'],
+      [429, 'rate_limited'],
+      [422, 'unknown_model'],
+    ]);
+    expect(foremanCalls.filter((name) => name === 'replayOf')).toHaveLength(1);
+  });
+
+  it('of one submission is looked up once, whoever refuses it', async () => {
+    const client = await newClient({ burst: 0 });
+    foremanCalls.length = 0;
+    const refused = await client.call('POST', '/v1/requests', { body: item(), headers });
+    expect(refused.status).toBe(429);
+    expect(foremanCalls.filter((name) => ['submit', 'replayOf'].includes(name))).toEqual([
+      'submit',
+    ]);
   });
 
   it('costs no rate token for what is replayed', async () => {

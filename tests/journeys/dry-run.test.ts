@@ -57,7 +57,7 @@ describe('a dry run', () => {
           model: 'gpt-image-1',
           order: 1,
           skipped_reason: null,
-          price_usd: 0.042,
+          price_usd: 0.25,
           breaker: 'closed',
           eta_seconds: null,
         },
@@ -71,7 +71,7 @@ describe('a dry run', () => {
           eta_seconds: null,
         },
       ],
-      price_usd: { min: 0, max: 0.042 },
+      price_usd: { min: 0, max: 0.25 },
       eta_seconds: null,
       warnings: [],
     });
@@ -113,6 +113,29 @@ describe('a dry run', () => {
     expect(plan.warnings).toEqual(['reuse has no effect without seed']);
   });
 
+  it('says which fallbacks and options nothing will come of', async () => {
+    const plan = await planFor(await newClient(), {
+      model: 'sketch',
+      n: 2,
+      fallback_models: ['dall-e-3', 'flux-dev'],
+      provider_options: { openai: { quality: 'hd' }, fal: {}, xai: {} },
+    });
+    expect(plan.warnings).toEqual([
+      'fallback_models.0 has no effect: none of its targets can serve this request',
+      'fallback_models.1 has no effect: none of its targets can serve this request',
+      'provider_options.openai has no effect: none of its targets can serve this request',
+      'provider_options.fal has no effect: none of its targets can serve this request',
+      'provider_options.xai has no effect: no target is of that provider',
+    ]);
+  });
+
+  it('looks at no limits: a plan is no promise that they let it through', async () => {
+    const client = await newClient({ images_per_day: 0 });
+    const body = { model: 'sketch', width: 64, height: 64 };
+    expect((await planFor(client, body)).targets).toMatchObject([{ order: 1 }]);
+    expect((await submit(client, '/v1/requests', body)).status).toBe(429);
+  });
+
   it('says why a target is skipped, and numbers the others in their order', async () => {
     const plan = await planFor(await newClient(), {
       model: 'dall-e-3',
@@ -124,7 +147,7 @@ describe('a dry run', () => {
       plan.targets.map(({ model, order, skipped_reason }) => [model, order, skipped_reason]),
     ).toEqual([
       ['dall-e-3', null, 'makes at most 1 image(s) a request'],
-      ['gpt-image-1', null, 'costs 0.084 USD, more than max_cost_usd'],
+      ['gpt-image-1', null, 'costs 0.5 USD, more than max_cost_usd'],
       ['sketch', 1, null],
     ]);
     expect(plan.price_usd).toEqual({ min: 0, max: 0 });
@@ -235,18 +258,20 @@ describe('what a submission would be refused for', () => {
 
   it('names the price that a limit would have to be', async () => {
     const [, problem] = await problemOf(
-      await dry(await newClient(), { model: 'gpt-image-1', n: 2, max_cost_usd: 0.083 }),
+      await dry(await newClient(), { model: 'gpt-image-1', n: 2, max_cost_usd: 0.499 }),
     );
-    expect(problem.errors).toEqual([{ path: 'max_cost_usd', message: 'must be at least 0.084' }]);
+    expect(problem.errors).toEqual([{ path: 'max_cost_usd', message: 'must be at least 0.5' }]);
   });
 });
 
 describe('a dry run of a limit', () => {
   it.each([
-    [0.042, 200],
-    [0.041_999, 422],
-  ])('of %d USD for what costs 0.042 is answered %i', async (max_cost_usd, status) => {
-    const response = await dry(await newClient(), { model: 'gpt-image-1', max_cost_usd });
+    [0.063, 200],
+    [0.062_999, 422],
+  ])('of %d USD for what costs 0.063 is answered %i', async (max_cost_usd, status) => {
+    const provider_options = { openai: { quality: 'medium' } };
+    const body = { model: 'gpt-image-1', aspect_ratio: '3:2', provider_options, max_cost_usd };
+    const response = await dry(await newClient(), body);
     expect(response.status).toBe(status);
   });
 });

@@ -179,6 +179,35 @@ describe('a variation', () => {
     expect((await vary(client, first.id)).input).toMatchObject({ image: picture, strength: 0.5 });
   });
 
+  it('whose input image is gone is refused for the original, and may have another', async () => {
+    openai(image);
+    const client = await newClient();
+    const [one, two] = [await client.submit(), await client.submit()];
+    const gone = (await client.reached(one.id, 'succeeded')).images[0]?.id;
+    const other = (await client.reached(two.id, 'succeeded')).images[0]?.id;
+    const first = await client.submit({ model: 'gpt-image-1', image: gone });
+    await client.reached(first.id);
+    expect((await client.call('DELETE', `/v1/requests/${one.id}`)).status).toBe(204);
+    for (const dry_run of [true, false]) {
+      const response = await ask(client, { variations_of: first.id, dry_run });
+      expect(response.status).toBe(422);
+      expect(await response.json()).toMatchObject({
+        code: 'invalid_request',
+        errors: [{ path: 'variations_of', message: 'its image: there is no such image' }],
+      });
+    }
+    expect((await vary(client, first.id, { image: other })).input).toMatchObject({ image: other });
+    const own = await ask(client, { variations_of: first.id, image: gone });
+    expect(await own.json()).toMatchObject({ errors: [{ path: 'image' }] });
+  });
+
+  it('half a size over a whole one is refused for what the client left out', async () => {
+    const client = await newClient();
+    const first = await client.submit();
+    const response = await ask(client, { variations_of: first.id, width: 128 });
+    expect(await response.json()).toMatchObject({ errors: [{ path: 'height' }] });
+  });
+
   it('that no target can serve is refused like any other', async () => {
     openai(image);
     const client = await newClient();

@@ -113,6 +113,14 @@ describe('a style', () => {
   });
 });
 
+describe('no style', () => {
+  it('may be said, and is what a request has unless it says otherwise', async () => {
+    const response = await ask(await newClient(), { style: null });
+    expect(response.status).toBe(202);
+    expect((await response.json<RequestView>()).input).not.toHaveProperty('style');
+  });
+});
+
 describe('a style that is changed after a request was accepted', () => {
   it('does not change what is sent for it, but what is sent for the next', async () => {
     const calls = openai(image);
@@ -175,6 +183,38 @@ describe('a variation', () => {
       'a boat, in ink',
       'a boat, in ink',
       'a ship, in oil',
+    ]);
+  });
+
+  it('is told of a style that is gone as its original’s, and may drop it or have another', async () => {
+    const calls = openai(image);
+    const [style, other] = [
+      await newStyle(),
+      await newStyle({ prompt_template: '{prompt}, in oil' }),
+    ];
+    const client = await newClient();
+    const first = await made(client, { style });
+    expect((await remove(style)).status).toBe(204);
+    for (const dry_run of [true, false]) {
+      const body = { variations_of: first.id, dry_run };
+      const response = await client.call('POST', '/v1/requests', { body });
+      expect(response.status).toBe(422);
+      expect(await response.json()).toMatchObject({
+        code: 'invalid_request',
+        errors: [
+          {
+            path: 'variations_of',
+            message: `its style ${style} is gone: name another, or null for none`,
+          },
+        ],
+      });
+    }
+    expect((await vary(client, first, { style: null })).input).not.toHaveProperty('style');
+    await vary(client, first, { style: other });
+    expect(sentTo(calls).map(({ prompt }) => prompt)).toEqual([
+      'a boat, in ink',
+      'a boat',
+      'a boat, in oil',
     ]);
   });
 

@@ -95,6 +95,19 @@ describe('resolving a style', () => {
     await expect(service.resolve('ink')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  it('waits for no D1 that hangs when there is no copy, and asks it again', async () => {
+    const { service, world } = newIsolate();
+    await store.createOne(styleOf('ink'));
+    world.d1 = 'hangs';
+    await expect(service.resolve('ink')).rejects.toMatchObject({
+      code: 'unavailable',
+      details: { retryAfterMs: 5_000 },
+    });
+    expect(world.naps).toBe(1);
+    world.d1 = 'up';
+    expect(await service.resolve('ink')).toEqual(styleOf('ink'));
+  });
+
   it('does not bring a deleted style back when D1 fails', async () => {
     const { service, world } = newIsolate();
     await service.create('ink', content);

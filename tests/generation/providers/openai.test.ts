@@ -241,6 +241,23 @@ describe('what is sent', () => {
 });
 
 describe('an answer with images', () => {
+  it('is charged by the tokens that it says it took, however many pictures it has', async () => {
+    const data = Array.from({ length: 8 }, () => ({ b64_json: 'A'.repeat(100_000) }));
+    const usage = {
+      input_tokens: 12,
+      input_tokens_details: { text_tokens: 12, image_tokens: 0 },
+      output_tokens: 8 * 1056,
+    };
+    const { answer } = await generate(() => json({ created: 1, data, usage }), { n: 8 });
+    expect(asSuccess(answer).costMicros).toBe(12 * 5 + 8 * 1056 * 40);
+  });
+
+  it('is charged by the list for the quality and the size that it says it has', async () => {
+    const made = { quality: 'low', size: '1536x1024', data: [{ b64_json: base64 }] };
+    const { answer } = await generate(() => json(made), { model: 'gpt-image-1-mini' });
+    expect(asSuccess(answer).costMicros).toBe(6_000);
+  });
+
   it('succeeds with their bytes and the request id of the provider', async () => {
     const { answer } = await generate(good);
     expect(answer).toEqual({
