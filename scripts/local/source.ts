@@ -9,8 +9,11 @@ registerHooks({
   },
 });
 
+/** By its address: the Worker's sources are checked with the types of its own runtime. */
+const SETTINGS = new URL('../../src/settings.ts', import.meta.url).href;
+
 /** @throws Error naming every faulty setting. */
 export async function checkSettings(settings: object): Promise<void> {
-  const { readSettings } = await import('../../src/settings.ts');
+  const { readSettings } = (await import(SETTINGS)) as { readSettings(env: object): unknown };
   readSettings(settings);
 }
