@@ -258,8 +258,8 @@ describe('what a provider does decides the outcome', () => {
   it('counts what may have been billed into the cost', async () => {
     fake.queue({ mode: 'hang' });
     const request = await user.api.ended((await submit()).id);
-    expect(request.attempts.map((attempt) => attempt.cost_usd)).toEqual([0.042, 0.042]);
-    expect(request.cost_usd).toBe(0.084);
+    expect(request.attempts.map((attempt) => attempt.cost_usd)).toEqual([0.25, 0.042_34]);
+    expect(request.cost_usd).toBe(0.292_34);
   });
 
   it('waits as long as a 429 with Retry-After asks for, and says so meanwhile', async () => {

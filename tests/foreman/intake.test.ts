@@ -1,6 +1,18 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Limits } from '../../src/accounts/types';
 import { newId, type RequestId } from '../../src/platform/ids';
-import { accepted, inForeman, newSpec, newTenant, stateOf, submitTo } from '../support/foreman';
+import type { RequestSpec } from '../../src/requests/types';
+import {
+  accepted,
+  inForeman,
+  newSpec,
+  newTenant,
+  stateOf,
+  submitTo,
+  type Tenant,
+} from '../support/foreman';
+import { equal, same, succeed } from '../support/reuse';
+import { faults, resetFaults } from '../support/worker';
 
 describe('submitting', () => {
   it('releases up to max_running and holds the rest', async () => {
@@ -88,6 +100,76 @@ describe('submitting', () => {
     ];
     expect([first.outcome, second.outcome]).toEqual(['accepted', 'accepted']);
     expect(await submitTo(tenant)).toMatchObject({ headers: { RateLimit: /r=3/ } });
+  });
+});
+
+/** What consumers do, the tests do. */
+const byHand = () => {
+  Object.assign(faults, { generation: 'swallow' });
+};
+
+describe('submitting what is made already', () => {
+  beforeEach(byHand);
+  afterEach(resetFaults);
+
+  /** A request whose output an equal one may have, under limits that leave nothing for another. */
+  async function made(limits: Partial<Limits>) {
+    const tenant = await newTenant({ max_running: 1 });
+    const first = await same(tenant);
+    await succeed(tenant, first);
+    await tenant.foreman.changeLimits(limits);
+    return { tenant, first };
+  }
+  const ask = ({ foreman, credential, userId }: Tenant, overrides: Partial<RequestSpec>) => {
+    const spec = newSpec(userId, overrides);
+    const cost = { floorMicros: 42_000, fingerprint: 'fingerprint' };
+    return foreman.submit({ credential, spec, warnings: [], ...cost });
+  };
+
+  it.each<[string, Partial<Limits>]>([
+    ['the images of the day are used up', { images_per_day: 1 }],
+    ['more images are used than the day has by now', { images_per_day: 0 }],
+    ['the budget is spent', { monthly_budget_usd: 0.05 }],
+    ['nothing more may wait', { max_running: 0, max_waiting: 0 }],
+  ])('is not refused because %s', async (_, limits) => {
+    const { tenant, first } = await made(limits);
+    const state = { status: 'succeeded', reusedFrom: first };
+    expect(await ask(tenant, equal)).toMatchObject({ outcome: 'accepted', state });
+    expect(await ask(tenant, { reuseKey: null })).toMatchObject({ outcome: 'refused' });
+  });
+
+  it('takes no image of the day, and gives none back', async () => {
+    const { tenant } = await made({});
+    const usage = async () => (await tenant.foreman.me(tenant.credential))?.usage;
+    expect(await usage()).toMatchObject({ unitsToday: 1 });
+    await ask(tenant, equal);
+    expect(await usage()).toMatchObject({ unitsToday: 1, waiting: 0 });
+  });
+
+  it('counts for the rate', async () => {
+    const { tenant } = await made({ burst: 2, requests_per_minute: 1 });
+    const answers = [await ask(tenant, equal), await ask(tenant, equal), await ask(tenant, equal)];
+    expect(answers.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted', 'refused']);
+    expect(answers[2]).toMatchObject({ refusal: { limit: 'requests_per_minute' } });
+  });
+});
+
+describe('submitting what is being made', () => {
+  beforeEach(byHand);
+  afterEach(resetFaults);
+
+  it('holds its images of the day until they come for nothing', async () => {
+    const tenant = await newTenant({ images_per_day: 2 });
+    const usage = async () => (await tenant.foreman.me(tenant.credential))?.usage;
+    const first = await same(tenant);
+    await same(tenant);
+    expect(await usage()).toMatchObject({ unitsToday: 2 });
+    expect(await submitTo(tenant, equal)).toMatchObject({
+      outcome: 'refused',
+      refusal: { limit: 'images_per_day' },
+    });
+    await succeed(tenant, first);
+    expect(await usage()).toMatchObject({ unitsToday: 1 });
   });
 });
 

@@ -1,17 +1,30 @@
 import { evictDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/platform/json';
-import type { AttemptResult, RequestId, RequestSpec, RequestState } from '../../src/requests/types';
+import type { RequestId } from '../../src/requests/types';
 import {
   accepted,
   inForeman,
   makeDue,
+  newSpec,
   newTenant,
   runAlarm,
   stateOf,
   submitTo,
   type Tenant,
 } from '../support/foreman';
+import {
+  equal,
+  expire,
+  HOUR,
+  make,
+  makersOf,
+  outputOf,
+  same,
+  standing,
+  standingOf,
+  succeed,
+  successWith,
+} from '../support/reuse';
 import { failure } from '../support/states';
 import { faults, resetFaults } from '../support/worker';
 
@@ -21,69 +34,13 @@ beforeEach(() => {
 });
 afterEach(resetFaults);
 
-const HOUR = 3_600_000;
-const equal = { reuseKey: 'the same', idempotencyKey: null };
-const same = (tenant: Tenant, overrides: Partial<RequestSpec> = {}) =>
-  accepted(tenant, { ...equal, ...overrides });
-
-function outputOf(id: RequestId, lifeMs = 24 * HOUR): JsonObject {
-  const createdAt = Date.now();
-  const image = {
-    id: `img_${id.slice(4)}_1_0`,
-    width: 64,
-    height: 64,
-    mediaType: 'image/png',
-    bytes: 70,
-    sha256: 'ab'.repeat(32),
-    seed: 7,
-    createdAt,
-    expiresAt: createdAt + lifeMs,
-  };
-  return { images: [image] };
-}
-
-const successWith = (output: JsonObject): AttemptResult => ({
-  outcome: 'succeeded',
-  output,
-  costMicros: 42_000,
-  providerRequestId: null,
-  warnings: [],
-});
-
-async function make(tenant: Tenant, id: RequestId, result: AttemptResult): Promise<void> {
-  const { release } = await stateOf(tenant, id);
-  const token = crypto.randomUUID();
-  const claimed = await tenant.foreman.claim({ request: id, release, token, verdicts: {} });
-  expect(claimed.verdict).toBe('run');
-  await tenant.foreman.settle({
-    request: id,
-    token,
-    attempt: 1,
-    result,
-    nextToken: null,
-    verdicts: {},
-  });
-}
-const succeed = (tenant: Tenant, id: RequestId, lifeMs?: number) =>
-  make(tenant, id, successWith(outputOf(id, lifeMs)));
-
-/** What a request waits for or has become, and of whom. */
-function standing(state: RequestState): [string, RequestId | null] {
-  return [state.status === 'queued' ? state.wait.for : state.status, state.reusedFrom];
-}
-const standingOf = async (tenant: Tenant, id: RequestId) => standing(await stateOf(tenant, id));
-const storedKeys = (tenant: Tenant) =>
-  inForeman(tenant, (sql) =>
-    sql.exec<{ id: RequestId }>('SELECT request_id AS id FROM reusable').toArray(),
-  );
-
 describe('an equal request', () => {
   it('waits for the first, without a slot and without a call of its own', async () => {
     const tenant = await newTenant({ max_running: 2 });
-    const first = await same(tenant);
+    await same(tenant);
     const second = await same(tenant);
     const other = await accepted(tenant);
-    expect(await standingOf(tenant, second)).toEqual(['request', first]);
+    expect(await standingOf(tenant, second)).toEqual(['request', null]);
     expect(await standingOf(tenant, other)).toEqual(['claim', null]);
     const claim = { request: second, release: 1, token: 'token', verdicts: {} };
     expect(await tenant.foreman.claim(claim)).toEqual({ verdict: 'stale' });
@@ -112,13 +69,38 @@ describe('an equal request', () => {
     expect(await standingOf(tenant, answer.state.id)).toEqual(['succeeded', first]);
   });
 
+  it('has what was said of the output, and what was said of its own submission', async () => {
+    const tenant = await newTenant();
+    const { foreman, credential, userId } = tenant;
+    const submitted = async (warning: string) => {
+      const spec = newSpec(userId, equal);
+      const rest = { credential, floorMicros: 0, fingerprint: 'fingerprint' };
+      await foreman.submit({ ...rest, spec, warnings: [warning] });
+      return spec.id;
+    };
+    const first = await submitted('of the first');
+    const second = await submitted('of the second');
+    await make(tenant, first, successWith(outputOf(first), ['openai ignores seed']));
+    const third = await submitted('of the third');
+    for (const [id, own] of [
+      [first, 'of the first'],
+      [second, 'of the second'],
+      [third, 'of the third'],
+    ] as const) {
+      expect(await stateOf(tenant, id)).toMatchObject({
+        warnings: [own],
+        outputWarnings: ['openai ignores seed'],
+      });
+    }
+  });
+
   it('is told the same when its submission is made again', async () => {
     const tenant = await newTenant();
-    const first = await same(tenant);
+    await same(tenant);
     const { id } = await stateOf(tenant, await same(tenant));
     const again = await submitTo(tenant, { ...equal, id });
     if (again.outcome !== 'accepted') throw new Error(again.outcome);
-    expect([again.state.id, ...standing(again.state)]).toEqual([id, 'request', first]);
+    expect([again.state.id, ...standing(again.state)]).toEqual([id, 'request', null]);
   });
 
   it.each([
@@ -143,7 +125,7 @@ describe('an equal request', () => {
     expect(await standingOf(tenant, first)).toEqual(['slot', null]);
     await tenant.foreman.changeLimits({ max_running: 1 });
     expect(await standingOf(tenant, first)).toEqual(['claim', null]);
-    expect(await standingOf(tenant, second)).toEqual(['request', first]);
+    expect(await standingOf(tenant, second)).toEqual(['request', null]);
   });
 });
 
@@ -185,7 +167,8 @@ describe('a first request that brings nothing', () => {
     const [heir, ...others] = followers;
     await end(tenant, first);
     expect(await standingOf(tenant, heir)).toEqual(['claim', null]);
-    for (const id of others) expect(await standingOf(tenant, id)).toEqual(['request', heir]);
+    for (const id of others) expect(await standingOf(tenant, id)).toEqual(['request', null]);
+    expect(await makersOf(tenant)).toEqual([heir]);
     const latest = await same(tenant);
     await succeed(tenant, heir);
     for (const id of [...others, latest]) {
@@ -200,7 +183,8 @@ describe('a first request that brings nothing', () => {
     const urgent = await same(tenant, { priority: 'high' });
     await make(tenant, first, failure('rejected'));
     expect(await standingOf(tenant, urgent)).toEqual(['claim', null]);
-    expect(await standingOf(tenant, normal)).toEqual(['request', urgent]);
+    expect(await standingOf(tenant, normal)).toEqual(['request', null]);
+    expect(await makersOf(tenant)).toEqual([urgent]);
   });
 
   it('may be followed by another that brings nothing', async () => {
@@ -216,7 +200,7 @@ describe('a first request that brings nothing', () => {
   it('and is followed by nobody is forgotten', async () => {
     const tenant = await newTenant();
     await make(tenant, await same(tenant), failure('rejected'));
-    expect(await storedKeys(tenant)).toEqual([]);
+    expect(await makersOf(tenant)).toEqual([]);
     expect(await standingOf(tenant, await same(tenant))).toEqual(['claim', null]);
   });
 
@@ -226,8 +210,8 @@ describe('a first request that brings nothing', () => {
     const second = await same(tenant);
     await make(tenant, first, failure('throttled', { retryAfterMs: 60_000 }));
     expect(await standingOf(tenant, first)).toEqual(['time', null]);
-    expect(await standingOf(tenant, second)).toEqual(['request', first]);
-    expect(await standingOf(tenant, await same(tenant))).toEqual(['request', first]);
+    expect(await standingOf(tenant, second)).toEqual(['request', null]);
+    expect(await standingOf(tenant, await same(tenant))).toEqual(['request', null]);
   });
 });
 
@@ -241,10 +225,10 @@ describe('a follower', () => {
     const second = await same(tenant);
     const third = await same(tenant);
     await end(tenant, second);
-    expect((await stateOf(tenant, second)).status).toBe(status);
+    expect(await standingOf(tenant, second)).toEqual([status, null]);
     expect(await standingOf(tenant, first)).toEqual(['claim', null]);
     await succeed(tenant, first);
-    expect((await stateOf(tenant, second)).status).toBe(status);
+    expect(await standingOf(tenant, second)).toEqual([status, null]);
     expect(await standingOf(tenant, third)).toEqual(['succeeded', first]);
   });
 
@@ -318,7 +302,7 @@ describe('an output', () => {
     await lose(tenant, first);
     const second = await same(tenant);
     expect(await standingOf(tenant, second)).toEqual(['claim', null]);
-    expect(await standingOf(tenant, await same(tenant))).toEqual(['request', second]);
+    expect(await standingOf(tenant, await same(tenant))).toEqual(['request', null]);
     await succeed(tenant, second);
     expect(await standingOf(tenant, await same(tenant))).toEqual(['succeeded', second]);
   });
@@ -337,10 +321,10 @@ describe('an output', () => {
     const first = await same(tenant);
     await succeed(tenant, first);
     await runAlarm(tenant);
-    expect(await storedKeys(tenant)).toEqual([{ id: first }]);
+    expect(await makersOf(tenant)).toEqual([first]);
     await inForeman(tenant, (sql) => sql.exec('UPDATE reusable SET expires_at = 1').toArray());
     await runAlarm(tenant);
-    expect(await storedKeys(tenant)).toEqual([]);
+    expect(await makersOf(tenant)).toEqual([]);
   });
 
   it('outlives the stay of its request in the object', async () => {
@@ -359,7 +343,7 @@ describe('an eviction of the object', () => {
     await evictDurableObject(tenant.stub);
     const second = await same(tenant);
     await evictDurableObject(tenant.stub);
-    expect(await standingOf(tenant, second)).toEqual(['request', first]);
+    expect(await standingOf(tenant, second)).toEqual(['request', null]);
     await succeed(tenant, first);
     await evictDurableObject(tenant.stub);
     expect(await standingOf(tenant, second)).toEqual(['succeeded', first]);
@@ -375,15 +359,6 @@ describe('an eviction of the object', () => {
     expect(await standingOf(tenant, second)).toEqual(['claim', null]);
   });
 });
-
-async function expire(tenant: Tenant, id: RequestId): Promise<void> {
-  await inForeman(tenant, (sql) =>
-    sql
-      .exec("UPDATE requests SET state = json_set(state, '$.deadlineAt', 1) WHERE id = ?", id)
-      .toArray(),
-  );
-  await makeDue(tenant, id);
-}
 
 /** D1 has confirmed it, and its hot time is over. */
 async function leave(tenant: Tenant, id: RequestId): Promise<void> {

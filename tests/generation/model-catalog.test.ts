@@ -177,11 +177,12 @@ describe('MODEL_CATALOG', () => {
 });
 
 describe('timeout_seconds', () => {
-  const everySetting = new Proxy<Record<string, string>>(
-    {},
+  const everySetting = new Proxy<Record<string, unknown>>(
+    { CHAOS_MODELS: 'true', AI: { run: async () => null } },
     {
       has: () => true,
-      get(_, name) {
+      get(given, name) {
+        if (String(name) in given) return given[String(name)];
         if (/_URL$/.test(String(name))) return 'https://server.test';
         return /_(KEY|TOKEN|ID)$/.test(String(name)) ? 'x' : undefined;
       },

@@ -107,7 +107,7 @@ describe('a result that comes too late', () => {
     const canceled = await client.get(id);
     expect(canceled).toMatchObject({
       status: 'canceled',
-      attempts: [{ outcome: 'unknown', possibly_billed: true, cost_usd: 0.042 }],
+      attempts: [{ outcome: 'unknown', possibly_billed: true, cost_usd: 0.25 }],
     });
     const row = await indexed(id, 'canceled');
 

@@ -151,7 +151,7 @@ describe('while a provider is down', () => {
     const expired = await client.get(id);
     expect(expired).toMatchObject({
       status: 'expired',
-      cost_usd: 0.042,
+      cost_usd: 0.25,
       attempts: [{ outcome: 'unknown', possibly_billed: true }],
     });
     gate.open();

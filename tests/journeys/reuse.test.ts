@@ -21,6 +21,18 @@ const equal = { model: 'gpt-image-1', prompt: 'a boat', seed: 7, reuse: 'exact' 
 const ask = (client: Client, fields: object = {}, headers = {}) =>
   client.call('POST', '/v1/requests', { body: { ...equal, ...fields }, headers });
 
+const moderated = () =>
+  Response.json(
+    {
+      error: {
+        message: 'rejected',
+        type: 'image_generation_user_error',
+        code: 'moderation_blocked',
+      },
+    },
+    { status: 400 },
+  );
+
 /** The first of its kind, made to its end. */
 async function made(client: Client, fields: object = {}): Promise<RequestView> {
   const { id } = await client.submit({ ...equal, ...fields });
@@ -46,7 +58,7 @@ describe('an equal request while the first is under way', () => {
     const [first = '', second = ''] = await joined(client, 1);
     expect(await client.get(second)).toMatchObject({
       status: 'queued',
-      reused_from: first,
+      reused_from: null,
       waiting: { reason: 'reuse', position: null, next_attempt_at: null, eta: null },
     });
     gate.open();
@@ -61,6 +73,7 @@ describe('an equal request while the first is under way', () => {
       waiting: null,
     });
     expect(other.images).toEqual(one.images);
+    expect(other.warnings).toEqual(one.warnings);
     expect((await http('GET', other.images[0]?.signed_url ?? '')).status).toBe(200);
     expect(calls).toHaveLength(1);
   });
@@ -274,6 +287,23 @@ describe('a first request that brings nothing', () => {
   });
 });
 
+describe('a refused first request', () => {
+  it('is refused for its followers, too, with one call for all', async () => {
+    const gate = held(moderated);
+    const calls = openai(gate.answer, image);
+    const client = await newClient();
+    const [first = '', ...others] = await joined(client, 2);
+    gate.open();
+    const { error } = await client.reached(first, 'failed');
+    expect(error).toMatchObject({ code: 'content_refused' });
+    for (const id of others) {
+      const shared = { error, attempts: [], cost_usd: 0, reused_from: first };
+      expect(await client.reached(id, 'failed')).toMatchObject(shared);
+    }
+    expect(calls).toHaveLength(1);
+  });
+});
+
 describe('a first request that is deleted', () => {
   it('takes its output with it: an equal one is made anew', async () => {
     const calls = openai(image);
@@ -324,6 +354,22 @@ describe('each of several equal requests', () => {
       expect(event).toContain(id);
       expect(event).toContain(`"name":"${names[index]}"`);
     }
+  });
+
+  it('is not refused what is made already when the day has no images left', async () => {
+    openai(image);
+    const client = await newClient({ images_per_day: 1 });
+    const first = await made(client);
+    expect((await ask(client, { seed: 8 })).status).toBe(429);
+    expect(await (await ask(client)).json()).toMatchObject({ reused_from: first.id });
+  });
+
+  it('is told what its provider ignored', async () => {
+    openai(image);
+    const client = await newClient();
+    const first = await made(client);
+    expect(first.warnings).toContain('openai ignores seed');
+    expect(await (await ask(client)).json()).toMatchObject({ warnings: first.warnings });
   });
 
   it('uses no image of the day but the first', async () => {

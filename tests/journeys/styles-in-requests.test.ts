@@ -115,7 +115,7 @@ describe('a style', () => {
 
 describe('no style', () => {
   it('may be said, and is what a request has unless it says otherwise', async () => {
-    const response = await ask(await newClient(), { style: null });
+    const response = await ask(await newClient({ max_running: 0 }), { style: null });
     expect(response.status).toBe(202);
     expect((await response.json<RequestView>()).input).not.toHaveProperty('style');
   });

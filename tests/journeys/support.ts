@@ -65,7 +65,10 @@ const PNG =
   `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E
 rkJggg==`.replace(/\s/g, '');
 export const image: Script = () =>
-  Response.json({ created: 1, data: [{ b64_json: PNG }] }, { headers: { 'x-request-id': 'p-1' } });
+  Response.json(
+    { created: 1, data: [{ b64_json: PNG }], quality: 'medium', size: '1024x1024' },
+    { headers: { 'x-request-id': 'p-1' } },
+  );
 export const serverError: Script = () =>
   Response.json({ error: { message: 'broken', type: 'server_error' } }, { status: 500 });
 

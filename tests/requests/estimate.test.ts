@@ -55,8 +55,7 @@ describe('an estimate', () => {
   });
 
   it('of one that waits for its equal is not made: the other has its own', () => {
-    const other = 'req_0ccccccccccccccccccccccccccc';
-    expect(of(lifecycle.join(queued(), other))).toBeNull();
+    expect(of(lifecycle.join(queued()))).toBeNull();
   });
 
   it('of one that has ended is none', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import * as lifecycle from '../../src/requests/lifecycle';
-import type { Decision, RequestState } from '../../src/requests/types';
+import type {
+  AttemptResult,
+  Decision,
+  Finished,
+  RequestError,
+  RequestState,
+} from '../../src/requests/types';
 import {
   failure,
   NOW,
@@ -185,5 +191,69 @@ describe('a dead letter', () => {
       status: 'failed',
       error: { code: 'dead_lettered' },
     });
+  });
+});
+
+describe('what a request shares with its equals', () => {
+  const other = 'req_0ccccccccccccccccccccccccccc';
+  const endedBy = (code: RequestError['code'], details: RequestError['details']) =>
+    settle(running(), {
+      result: failure('failed'),
+      decide: () => ({ next: 'end', error: { code, message: 'no', details } }),
+    }) as Finished;
+
+  it.each<[string, Finished]>([
+    ['a failure that may not come again', endedBy('provider_failed', { retryable: true })],
+    ['a failure of this one alone', endedBy('budget_exceeded', { retryable: false })],
+    ['a refusal that may not come again', endedBy('content_refused', { retryable: true })],
+    ['a cancellation', lifecycle.cancel(queued(), NOW) as Finished],
+    ['a missed deadline', lifecycle.expire(queued(), NOW + 900_000) as Finished],
+  ])('is not %s', (_, state) => {
+    expect(lifecycle.sharedBy(state)).toBeNull();
+  });
+
+  it('is its output with what was said of that, and not what it was told itself', () => {
+    const asked = { ...running(), warnings: ['its own'] };
+    const result: AttemptResult = {
+      outcome: 'succeeded',
+      output: { images: [] },
+      costMicros: 42_000,
+      providerRequestId: null,
+      warnings: ['openai ignores seed'],
+    };
+    const made = settle(asked, { result });
+    const shared = lifecycle.sharedBy(made as Finished);
+    if (!shared) throw new Error('expected an output');
+    const state = lifecycle.reuse(lifecycle.join(queued()), { from: other, shared }, NOW + 60);
+    expect(state).toMatchObject({
+      status: 'succeeded',
+      version: 2,
+      completedAt: NOW + 60,
+      output: { images: [] },
+      warnings: [],
+      outputWarnings: ['openai ignores seed'],
+      attempts: [],
+      reusedFrom: other,
+    });
+    expect(state).not.toHaveProperty('wait');
+  });
+
+  it('is a refusal, as asking again would bring the same', () => {
+    const state = endedBy('content_refused', { retryable: false });
+    const shared = lifecycle.sharedBy(state);
+    if (!shared) throw new Error('expected a refusal');
+    expect(lifecycle.reuse(queued(), { from: other, shared }, NOW + 60)).toMatchObject({
+      status: 'failed',
+      error: { code: 'content_refused' },
+      attempts: [],
+      reusedFrom: other,
+    });
+  });
+
+  it.each([
+    ['canceled', (state: RequestState) => lifecycle.cancel(state, NOW)],
+    ['expired', (state: RequestState) => lifecycle.expire(state, NOW + 900_000)],
+  ])('is nothing to a follower that was %s', (status, end) => {
+    expect(end(lifecycle.join(queued()))).toMatchObject({ status, reusedFrom: null });
   });
 });

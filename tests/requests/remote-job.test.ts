@@ -115,7 +115,7 @@ describe('a job at a provider', () => {
     const ended = lifecycle.settle(kept({ checkAfterMs: null }), { ...facts, result }, NOW + 1);
     expect(ended.attempts[0]).toMatchObject({ providerRequestId: 'job-1', token: 'token-1' });
     expect(ended.attempts[0]).not.toHaveProperty('job');
-    expect(ended.warnings).toContain('it ignores seed');
+    expect(ended).toMatchObject({ outputWarnings: ['it ignores seed'] });
   });
 
   it('is followed by another attempt without a job when it fails', () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import * as lifecycle from '../../src/requests/lifecycle';
 import { parseState } from '../../src/requests/stored';
 import type { RequestState, Tombstone } from '../../src/requests/types';
 import { createPresentRequest } from '../../src/requests/view';
-import { NOW, queued, released, running } from '../support/states';
+import { NOW, queued, released, running, success, tryTarget } from '../support/states';
 
-const added = ['parentId', 'variationsOf', 'reuseKey', 'reusedFrom'] as const;
+const added = ['parentId', 'variationsOf', 'reuseKey', 'reusedFrom', 'outputWarnings'] as const;
 
 /** As the first version wrote it: no lineage, no reuse, no jobs. */
 function earlier(state: RequestState): string {
@@ -17,10 +18,17 @@ function earlier(state: RequestState): string {
   return JSON.stringify(fields);
 }
 
+const succeeded = lifecycle.settle(
+  running(),
+  { token: 'token-1', result: success, nextToken: null, decide: tryTarget },
+  NOW + 50,
+);
+
 const states: [string, RequestState][] = [
   ['queued', queued()],
   ['released', released()],
   ['running', running()],
+  ['succeeded', succeeded],
 ];
 
 describe('a stored state', () => {
@@ -42,6 +50,14 @@ describe('a stored state', () => {
       variations_of: null,
       reused_from: null,
     });
+  });
+
+  it('shows what was said of its output beside what was said of its submission', () => {
+    const present = createPresentRequest(() => ({ images: [] }));
+    const said = { warnings: ['a', 'b'], outputWarnings: ['b', 'c'] };
+    const read = parseState(JSON.stringify({ ...succeeded, ...said }));
+    if (read.status === 'deleted') throw new Error('expected a request');
+    expect(present(read).warnings).toEqual(['a', 'b', 'c']);
   });
 
   it('keeps its lineage and its job', () => {
