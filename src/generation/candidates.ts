@@ -11,6 +11,8 @@ export interface Candidate {
   readonly priceMicros: number;
   /** Why it cannot serve; null when it can. */
   readonly passedOver: string | null;
+  /** Its provider is not configured: that is no news to whoever reads the ledger. */
+  readonly isOff: boolean;
 }
 
 export interface Size {
@@ -39,11 +41,13 @@ export function candidatesFor(
 }
 
 function candidateOf(catalog: Catalog, target: Target, input: GenerationInput): Candidate {
+  const off = catalog.unavailable(target);
   return {
     target,
     name: nameOf(target),
     priceMicros: priceOf(target, input) * input.n,
-    passedOver: catalog.unavailable(target) ?? shortcoming(target, input),
+    passedOver: off ?? shortcoming(target, input),
+    isOff: off !== null,
   };
 }
 

@@ -231,8 +231,9 @@ function reasonFor(candidate: Candidate, tries: number, input: PlanInput): strin
   return [tries > 0 ? `retry ${after}` : `fallback ${after}`, ...passed].join('; ');
 }
 
-/** Null when it has only had its turn. */
+/** Null when it has only had its turn, or is not configured. */
 function whyNot(candidate: Candidate, input: PlanInput): string | null {
+  if (candidate.isOff) return null;
   if (candidate.passedOver !== null) return candidate.passedOver;
   if (!isAffordable(candidate, input)) return 'over budget';
   return input.verdicts[candidate.name]?.reason ?? null;

@@ -10,6 +10,7 @@ const candidate = (name: string, overrides: Partial<Candidate> = {}): Candidate 
   name: `openai/${name}`,
   priceMicros: 40_000,
   passedOver: null,
+  isOff: false,
   ...overrides,
 });
 
