@@ -45,6 +45,18 @@ export function freshUsage(limits: Limits, now: number): Usage {
   };
 }
 
+/** For a request that is answered with what there is: it waits for nothing and costs nothing. */
+export function admitReady(input: {
+  readonly usage: Usage;
+  readonly limits: Limits;
+  readonly now: number;
+}): Admission {
+  const { limits, now } = input;
+  const usage = refill(rollOver(input.usage, now), limits, now);
+  const refusal = rateRefusal(usage, limits, now);
+  return refusal ? { admitted: false, refusal } : { admitted: true, usage: counted(usage, 0) };
+}
+
 /** An admitted request is counted in the returned usage; a refused one costs nothing. */
 export function admit(input: {
   readonly usage: Usage;
@@ -63,9 +75,12 @@ export function admit(input: {
     waitingRefusal(input) ??
     dailyRefusal(usage, limits, units, now) ??
     budgetRefusal(usage, limits, floorMicros, now);
-  if (refusal) return { admitted: false, refusal };
+  return refusal ? { admitted: false, refusal } : { admitted: true, usage: counted(usage, units) };
+}
+
+function counted(usage: Usage, units: number): Usage {
   const tokens = Math.max(0, usage.tokens - 1);
-  return { admitted: true, usage: { ...usage, tokens, unitsToday: usage.unitsToday + units } };
+  return { ...usage, tokens, unitsToday: usage.unitsToday + units };
 }
 
 /** Gives back the units of a request that brought nothing, if its day is not over. */

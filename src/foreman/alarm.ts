@@ -15,6 +15,7 @@ import { loseDelivery, sendDelivery } from '../webhooks/delivery';
 import { resendAbandoned } from './abandoning';
 import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
 import { remindProjector } from './news';
+import { tellFollowers } from './reusing';
 import { loseLease } from './work';
 
 const BATCH = 100;
@@ -49,6 +50,7 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
   }
   ledger.deleteExpiredIdempotency(sql, now);
   reusable.deleteExpired(sql, now);
+  attendFollowers(desk, isolate);
   isolate(() => resendAbandoned(desk, userId, BATCH));
   isolate(() => fillSlots(desk));
   remindProjector(desk, userId);
@@ -71,6 +73,13 @@ function attendDelivery(desk: Desk, id: DeliveryId): void {
   if (next !== delivery) deliveries.updateOne(desk.sql, next);
   if (next !== settled) desk.effects.push({ send: 'deliver', message: deliverMessage(next) });
   if (next.status !== 'pending') wakeProjector(desk, next.userId);
+}
+
+function attendFollowers(desk: Desk, isolate: Isolate): void {
+  const reuseKey = reusable.getNextUntold(desk.sql, desk.now);
+  if (reuseKey === null) return;
+  if (isolate(() => tellFollowers(desk, reuseKey, (row, next) => save(desk, row, next)))) return;
+  reusable.updateTelling(desk.sql, { key: reuseKey, at: desk.now + FAULT_RETRY_MS });
 }
 
 function moveOn(state: RequestState, now: number): RequestState {

@@ -140,7 +140,10 @@ function followUp(desk: Desk, previous: RequestState | null, next: RequestState)
   if (previous?.version === next.version) return;
   desk.effects.push({ tell: next.id, state: next });
   wakeProjector(desk, next.userId);
-  if (isTerminal(next)) close(desk, next);
+  if (!isTerminal(next)) return;
+  // One that ends as it is admitted has taken no units.
+  if (previous) giveBack(desk, next);
+  close(desk, next);
 }
 
 function wantsClaim(state: RequestState): boolean {
@@ -176,13 +179,15 @@ function keepBudget(desk: Desk, previous: RequestState | null, next: RequestStat
   accounts.saveUsage(desk.sql, usage);
 }
 
+/** What nothing was made for does not count as used. */
+function giveBack(desk: Desk, state: Finished): void {
+  if (state.status === 'succeeded' && state.reusedFrom === null) return;
+  const usage = accounts.loadUsage(desk.sql);
+  if (!usage) return;
+  accounts.saveUsage(desk.sql, refund(usage, state.units, state.createdAt, desk.now));
+}
+
 function close(desk: Desk, state: Finished): void {
-  if (state.status !== 'succeeded' || state.reusedFrom !== null) {
-    const usage = accounts.loadUsage(desk.sql);
-    if (usage) {
-      accounts.saveUsage(desk.sql, refund(usage, state.units, state.createdAt, desk.now));
-    }
-  }
   if (state.idempotencyKey !== null) {
     const at = state.completedAt + IDEMPOTENCY_LIFE_MS;
     ledger.expireIdempotency(desk.sql, { key: state.idempotencyKey, at });

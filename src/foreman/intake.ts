@@ -1,17 +1,23 @@
 /** What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction. */
-import { admit, rateLimitHeaders } from '../accounts/admission';
+import {
+  type Admission,
+  admit,
+  admitReady,
+  rateLimitHeaders,
+  type Usage,
+} from '../accounts/admission';
 import * as accounts from '../accounts/limits';
 import { checkCredential } from '../accounts/tenancy';
-import type { Credential, Refusal } from '../accounts/types';
+import type { Credential, Limits, Refusal } from '../accounts/types';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { LEASE_MS, phaseOf, rankOf } from '../requests/queueing';
-import type { RequestSpec, RequestState, Tombstone } from '../requests/types';
+import { LEASE_MS, phaseOf } from '../requests/queueing';
+import type { Queued, RequestSpec, RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
-import { forgetReusable, reuseFor } from './reusing';
+import { findReady, forgetReusable, joinOrMake } from './reusing';
 
 type Denied = { readonly outcome: 'unauthorized' | 'forbidden' };
 
@@ -62,16 +68,11 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { outcome: 'unauthorized' };
   const { limits } = account;
-  const { active, waiting } = desk.memory;
-  const verdict = admit({
-    usage,
-    limits,
-    waiting,
-    running: active,
-    units: spec.units,
-    floorMicros: submission.floorMicros,
-    now: desk.now,
-  });
+  const asked = lifecycle.accept(spec, submission.warnings);
+  const ready = findReady(desk, asked);
+  const verdict = ready
+    ? admitReady({ usage, limits, now: desk.now })
+    : admitToMake(desk, { usage, limits, submission });
   if (!verdict.admitted) {
     const headers = rateLimitHeaders(usage, limits, desk.now);
     return { outcome: 'refused', refusal: verdict.refusal, headers };
@@ -82,12 +83,26 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     const { fingerprint } = submission;
     ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
   }
-  const accepted = reuseFor(desk, lifecycle.accept(spec, submission.warnings));
-  const hasSlot = active < limits.max_running;
-  const state = hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
+  const state = ready ?? start(desk, asked, limits);
   insert(desk, state);
   const headers = rateLimitHeaders(verdict.usage, limits, desk.now);
   return { outcome: 'accepted', headers, ...snapshotOf(desk, state) };
+}
+
+function admitToMake(
+  desk: Desk,
+  of: { readonly usage: Usage; readonly limits: Limits; readonly submission: Submission },
+): Admission {
+  const { spec, floorMicros } = of.submission;
+  const { active: running, waiting } = desk.memory;
+  const { usage, limits } = of;
+  return admit({ usage, limits, waiting, running, units: spec.units, floorMicros, now: desk.now });
+}
+
+function start(desk: Desk, asked: Queued, limits: Limits): RequestState {
+  const accepted = joinOrMake(desk, asked);
+  const hasSlot = desk.memory.active < limits.max_running;
+  return hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
 }
 
 /** Each on its own, in order, in one transaction. */
@@ -168,19 +183,23 @@ export function remove(
     if (!input.archived) return { outcome: 'absent' };
     const { version, reuseKey } = input.archived;
     const tombstone = tombstoneOf({ id: input.id, userId, version }, desk.now);
-    forgetReusable(desk, { id: input.id, reuseKey });
+    forget(desk, { id: input.id, reuseKey });
     ledger.createTombstone(desk.sql, { tombstone, dueAt: desk.now + LEASE_MS });
     wakeProjector(desk, userId);
+    fillSlots(desk);
     return { outcome: 'deleted' };
   }
   if (row.state.status === 'deleted') return { outcome: 'deleted' };
   save(desk, row, lifecycle.cancel(row.state, desk.now));
-  forgetReusable(desk, row.state);
+  forget(desk, row.state);
   const ended = ledger.getOne(desk.sql, input.id);
   if (ended) bury(desk, ended, tombstoneOf(ended.state, desk.now));
   fillSlots(desk);
   return { outcome: 'deleted' };
 }
+
+const forget = (desk: Desk, request: Pick<RequestState, 'id' | 'reuseKey'>) =>
+  forgetReusable(desk, request, (row, next) => save(desk, row, next));
 
 /** What a snapshot takes. */
 export type Viewing = Pick<Desk, 'sql' | 'kinds' | 'memory' | 'now'>;
@@ -188,8 +207,7 @@ export type Viewing = Pick<Desk, 'sql' | 'kinds' | 'memory' | 'now'>;
 export function snapshotOf(desk: Viewing, state: RequestState): Snapshot {
   const phase = phaseOf(state);
   const waitsForSlot = phase === 'slot' || phase === 'claim';
-  const rank = rankOf(state);
-  const position = waitsForSlot ? ledger.getPosition(desk.sql, { rank, id: state.id }) : null;
+  const position = waitsForSlot ? ledger.getPosition(desk.sql, state.id) : null;
   return { state, position, eta: etaOf(desk, state, position) };
 }
 

@@ -94,7 +94,7 @@ export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
     ledger.getEarliestDue(sql),
     ledger.getEarliestIdempotencyExpiry(sql),
     abandoned.getEarliestDue(sql),
-    reusable.getEarliestExpiry(sql),
+    reusable.getEarliestDue(sql),
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
     // The earliest time that an alarm can be set to.

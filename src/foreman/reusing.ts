@@ -1,63 +1,101 @@
 /**
  * Equal requests of one user share one output when they ask for it: the first makes it, the others
- * wait for it or have it at once. Runs inside one transaction.
+ * wait for it or have it at once. Who follows whom is the key's to say, so that a new maker is one
+ * row however many wait. Runs inside one transaction.
  */
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
+import { rankOf } from '../requests/queueing';
 import * as reusable from '../requests/reuse';
 import type { Finished, Queued, RequestState } from '../requests/types';
+import { isTerminal } from '../requests/types';
 import type { Desk } from './desk';
 
 /** An output that ends sooner is of little use to whoever asks for it. */
 const MIN_LIFE_MS = 3_600_000;
+/** One change tells no more than this; the alarm goes on at once. */
+const MAX_TOLD = 100;
 
-/** What a new request becomes: finished, waiting for its equal, or (unchanged) on its own. */
-export function reuseFor(desk: Desk, state: Queued): RequestState {
+/** A new request with the output there is; null when it has yet to be made. */
+export function findReady(desk: Desk, state: Queued): Finished | null {
+  const known = state.reuseKey === null ? null : reusable.getOne(desk.sql, state.reuseKey);
+  if (known?.shared?.status !== 'succeeded') return null;
+  if ((known.expiresAt ?? 0) <= desk.now + MIN_LIFE_MS) return null;
+  return lifecycle.reuse(state, { from: known.requestId, shared: known.shared }, desk.now);
+}
+
+/** A new request that waits for its equal, or (unchanged) is the one that makes it. */
+export function joinOrMake(desk: Desk, state: Queued): Queued {
   const { reuseKey: key, id: requestId } = state;
   if (key === null) return state;
   const known = reusable.getOne(desk.sql, key);
-  if (known?.output && (known.expiresAt ?? 0) > desk.now + MIN_LIFE_MS) {
-    return lifecycle.reuse(state, { from: known.requestId, output: known.output }, desk.now);
+  // A refusal is kept for as long as followers are to be told of it.
+  if (known?.shared?.status === 'failed') return lifecycle.join(state);
+  const maker = known && !known.shared ? ledger.getOne(desk.sql, known.requestId) : null;
+  if (!maker || maker.state.status === 'deleted' || isTerminal(maker.state)) {
+    reusable.saveMaker(desk.sql, { key, requestId });
+    return state;
   }
-  const maker = known && !known.output ? ledger.getOne(desk.sql, known.requestId) : null;
-  const isLive = maker?.state.status === 'queued' || maker?.state.status === 'running';
-  if (known && isLive) return lifecycle.join(state, known.requestId);
-  reusable.saveMaker(desk.sql, { key, requestId });
-  return state;
+  hurry(desk, maker, rankOf(state));
+  return lifecycle.join(state);
+}
+
+/** Whatever the maker waits for, now or later, the most urgent of its followers waits for, too. */
+function hurry(desk: Desk, maker: ledger.LedgerRow, rank: number): void {
+  if (rank < maker.rank) ledger.updateRank(desk.sql, { id: maker.state.id, rank });
 }
 
 type Save = (row: ledger.LedgerRow, next: RequestState) => void;
 
-/** The maker has ended: its followers have the output, or the first of them makes it. */
+/** The maker has ended: its followers share what it came to, or the first of them makes it. */
 export function concludeReuse(desk: Desk, state: Finished, save: Save): void {
   const { reuseKey: key, id } = state;
   if (key === null || state.reusedFrom !== null) return;
-  const followers = ledger.getFollowers(desk.sql, id);
-  if (state.status === 'succeeded') {
-    const { output } = state;
-    const expiresAt = desk.kinds[state.kind].outputExpiresAt(state);
-    reusable.saveOutput(desk.sql, { key, requestId: id, output, expiresAt });
-    for (const row of followers) {
-      if (row.state.status !== 'queued') continue;
-      save(row, lifecycle.reuse(row.state, { from: id, output }, desk.now));
-    }
+  if (reusable.getOne(desk.sql, key)?.requestId !== id) return;
+  const shared = lifecycle.sharedBy(state);
+  if (!shared) {
+    passOn(desk, key, save);
     return;
   }
-  reusable.deleteOf(desk.sql, { key, requestId: id });
-  const [heir, ...others] = followers;
-  if (!heir) return;
-  reusable.saveMaker(desk.sql, { key, requestId: heir.state.id });
-  for (const row of others) {
-    if (row.state.status === 'queued') save(row, lifecycle.join(row.state, heir.state.id));
+  const isOutput = state.status === 'succeeded';
+  const expiresAt = isOutput ? desk.kinds[state.kind].outputExpiresAt(state) : null;
+  reusable.saveShared(desk.sql, { key, shared, expiresAt });
+  tellFollowers(desk, key, save);
+}
+
+/** Tells some; that there may be more is stored, as the object may be gone before their turn. */
+export function tellFollowers(desk: Desk, key: string, save: Save): void {
+  const known = reusable.getOne(desk.sql, key);
+  if (!known?.shared) return;
+  const { requestId: from, shared } = known;
+  const followers = ledger.getFollowers(desk.sql, { reuseKey: key, limit: MAX_TOLD });
+  for (const row of followers) {
+    if (row.state.status !== 'queued') continue;
+    save(row, lifecycle.reuse(row.state, { from, shared }, desk.now));
   }
-  if (heir.state.status !== 'deleted') save(heir, lifecycle.leave(heir.state));
+  const isDone = followers.length < MAX_TOLD;
+  if (isDone && shared.status === 'failed') reusable.deleteOne(desk.sql, key);
+  else reusable.updateTelling(desk.sql, { key, at: isDone ? null : desk.now });
 }
 
 /** Its output goes with it. */
 export function forgetReusable(
-  desk: Pick<Desk, 'sql'>,
+  desk: Desk,
   request: Pick<RequestState, 'id' | 'reuseKey'>,
+  save: Save,
 ): void {
-  const { reuseKey: key, id: requestId } = request;
-  if (key !== null) reusable.deleteOf(desk.sql, { key, requestId });
+  const { reuseKey: key, id } = request;
+  if (key === null || reusable.getOne(desk.sql, key)?.requestId !== id) return;
+  passOn(desk, key, save);
+}
+
+/** The first of those that wait makes it; the others wait for that one. */
+function passOn(desk: Desk, key: string, save: Save): void {
+  const [heir] = ledger.getFollowers(desk.sql, { reuseKey: key, limit: 1 });
+  if (!heir || heir.state.status === 'deleted') {
+    reusable.deleteOne(desk.sql, key);
+    return;
+  }
+  reusable.saveMaker(desk.sql, { key, requestId: heir.state.id });
+  save(heir, lifecycle.leave(heir.state));
 }

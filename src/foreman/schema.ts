@@ -1,13 +1,13 @@
 /** The tables of one user's foreman. Append a step, never edit one: objects upgrade as they wake. */
 import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
-import { requestTables } from '../requests/ledger';
+import { followerTables, requestTables } from '../requests/ledger';
 import { reuseTables } from '../requests/reuse';
 import { deliveryTables } from '../webhooks/deliveries';
 
 const steps: readonly (readonly string[])[] = [
   [...accountTables, ...requestTables, ...deliveryTables],
-  [...abandonedTables, ...reuseTables],
+  [...abandonedTables, ...followerTables, ...reuseTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

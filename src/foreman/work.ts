@@ -4,7 +4,7 @@ import * as accounts from '../accounts/limits';
 import type { RequestId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
-import { LEASE_MS, phaseOf, rankOf, turnMs } from '../requests/queueing';
+import { LEASE_MS, phaseOf, turnMs } from '../requests/queueing';
 import type {
   AttemptResult,
   Decision,
@@ -205,8 +205,7 @@ function deciderFor(
 
 /** A backlog that waits for the same closed door comes back in its order, not all at once. */
 function inTurn(desk: Desk, state: RequestState, wait: Extract<Decision, { next: 'wait' }>) {
-  const { id } = state;
-  const ahead = ledger.getWaitingAhead(desk.sql, { rank: rankOf(state), id });
+  const ahead = ledger.getWaitingAhead(desk.sql, state.id);
   return { ...wait, until: wait.until + turnMs(ahead) };
 }
 

@@ -239,14 +239,15 @@ function whyNot(candidate: Candidate, input: PlanInput): string | null {
   return input.verdicts[candidate.name]?.reason ?? null;
 }
 
-const refusal = (last: EndedAttempt): RequestError => ({
+const refusal = (last: EndedAttempt, retryable = false): RequestError => ({
   code: 'content_refused',
   message: last.error?.message ?? 'The provider refused the content.',
-  details: { retryable: false, ...last.error?.details },
+  details: { retryable, ...last.error?.details },
 });
 
 function failure(last: EndedAttempt): RequestError {
-  if (last.outcome === 'refused') return refusal(last);
+  // There are others to ask, and no attempts left to do so.
+  if (last.outcome === 'refused') return refusal(last, true);
   return {
     ...describeFailure(last),
     details: {

@@ -22,7 +22,10 @@ const lineageSchema = z.object({
   reuse: z
     .enum(['off', 'exact'])
     .default('off')
-    .describe('exact: the same input with the same seed has the output of an earlier request'),
+    .describe(
+      'exact: the same input with the same seed has the output of an earlier request. The images ' +
+        'are those of the earlier request: deleting that request deletes them for both',
+    ),
   parent_id: reference.optional().describe('A request of yours that this one stems from'),
   variations_of: reference
     .optional()

@@ -18,6 +18,7 @@ export const abandonedTables: readonly string[] = [
     sends INTEGER NOT NULL,
     due_at INTEGER NOT NULL
   ) WITHOUT ROWID`,
+  'CREATE INDEX abandoned_due ON abandoned_jobs (due_at)',
 ];
 
 export interface AbandonedJob {

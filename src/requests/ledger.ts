@@ -8,6 +8,12 @@ import { parseState } from './stored';
 import type { RequestState, Tombstone } from './types';
 import { isTerminal } from './types';
 
+/** Followers, by what they wait for: other requests have no entry in it. */
+export const followerTables: readonly string[] = [
+  `CREATE INDEX requests_followers ON requests (json_extract(state, '$.reuseKey'), rank, id)
+   WHERE phase = 'request'`,
+];
+
 export const requestTables: readonly string[] = [
   // live: 1 until the request is terminal. projected_version: what D1 has confirmed, null while D1
   // lacks the current version. state: JSON of a RequestState, or of a Tombstone.
@@ -38,6 +44,7 @@ export const requestTables: readonly string[] = [
 
 export interface LedgerRow {
   readonly phase: Phase;
+  readonly rank: number;
   readonly dueAt: number;
   readonly projectedVersion: number | null;
   readonly state: RequestState | Tombstone;
@@ -45,6 +52,7 @@ export interface LedgerRow {
 
 interface Row extends Record<string, SqlStorageValue> {
   phase: string;
+  rank: number;
   due_at: number;
   projected_version: number | null;
   state: string;
@@ -53,13 +61,14 @@ interface Row extends Record<string, SqlStorageValue> {
 function fromRow(row: Row): LedgerRow {
   return {
     phase: row.phase as Phase,
+    rank: row.rank,
     dueAt: row.due_at,
     projectedVersion: row.projected_version,
     state: parseState(row.state),
   };
 }
 
-const COLUMNS = 'phase, due_at, projected_version, state';
+const COLUMNS = 'phase, rank, due_at, projected_version, state';
 
 export function getOne(sql: SqlStorage, id: RequestId): LedgerRow | null {
   const [row] = sql.exec<Row>(`SELECT ${COLUMNS} FROM requests WHERE id = ?`, id);
@@ -130,6 +139,10 @@ export function updateDue(sql: SqlStorage, input: { id: RequestId; dueAt: number
   sql.exec('UPDATE requests SET due_at = ? WHERE id = ?', input.dueAt, input.id);
 }
 
+export function updateRank(sql: SqlStorage, input: { id: RequestId; rank: number }): void {
+  sql.exec('UPDATE requests SET rank = ? WHERE id = ?', input.rank, input.id);
+}
+
 export function deleteOne(sql: SqlStorage, id: RequestId): void {
   sql.exec('DELETE FROM requests WHERE id = ?', id);
 }
@@ -142,40 +155,46 @@ export function getNextForSlot(sql: SqlStorage): LedgerRow | null {
   return row ? fromRow(row) : null;
 }
 
-/** Those that wait for the output of this one, best rank first. */
-export function getFollowers(sql: SqlStorage, id: RequestId): LedgerRow[] {
+/** Those that wait for what an equal request comes to, best rank first. */
+export function getFollowers(
+  sql: SqlStorage,
+  input: { readonly reuseKey: string; readonly limit: number },
+): LedgerRow[] {
   return sql
     .exec<Row>(
       `SELECT ${COLUMNS} FROM requests
-       WHERE live = 1 AND phase = 'request' AND json_extract(state, '$.reusedFrom') = ?
-       ORDER BY rank, id`,
-      id,
+       WHERE phase = 'request' AND json_extract(state, '$.reuseKey') = ?
+       ORDER BY rank, id LIMIT ?`,
+      input.reuseKey,
+      input.limit,
     )
     .toArray()
     .map(fromRow);
 }
 
+const STANDS_BEFORE = '(rank, id) < ((SELECT rank FROM requests WHERE id = ?), ?)';
+
 /** 1 is next: how many of the user's requests that want or have a release stand before this one. */
-export function getPosition(sql: SqlStorage, input: { rank: number; id: RequestId }): number {
+export function getPosition(sql: SqlStorage, id: RequestId): number {
   const { count } = sql
     .exec<{ count: number }>(
       `SELECT count(*) AS count FROM requests
-       WHERE live = 1 AND phase IN ('slot', 'claim') AND (rank, id) < (?, ?)`,
-      input.rank,
-      input.id,
+       WHERE live = 1 AND phase IN ('slot', 'claim') AND ${STANDS_BEFORE}`,
+      id,
+      id,
     )
     .one();
   return count + 1;
 }
 
 /** How many of the user's requests that neither run nor follow another stand before this one. */
-export function getWaitingAhead(sql: SqlStorage, input: { rank: number; id: RequestId }): number {
+export function getWaitingAhead(sql: SqlStorage, id: RequestId): number {
   return sql
     .exec<{ count: number }>(
       `SELECT count(*) AS count FROM requests
-       WHERE live = 1 AND phase IN ('slot', 'claim', 'time') AND (rank, id) < (?, ?)`,
-      input.rank,
-      input.id,
+       WHERE live = 1 AND phase IN ('slot', 'claim', 'time') AND ${STANDS_BEFORE}`,
+      id,
+      id,
     )
     .one().count;
 }

@@ -4,7 +4,6 @@
  * current one, returns the very same object: that identity is how callers see that they were fenced
  * off. What to try next is decided elsewhere and passed in.
  */
-import type { JsonObject } from '../platform/json';
 import { bounded, recheck, withJobWait } from './remote-job';
 import type {
   AttemptResult,
@@ -20,6 +19,7 @@ import type {
   RequestState,
   RequestStatus,
   Running,
+  Shared,
   Wait,
 } from './types';
 import { isTerminal } from './types';
@@ -42,32 +42,46 @@ export function accept(spec: RequestSpec, warnings: readonly string[]): Queued {
   };
 }
 
-/** An equal request has this output already: nothing is made, and nothing is charged. */
+/**
+ * What others that ask for the same have of a request's end; null: each has to see for itself. A
+ * refusal is of what is asked, so asking once more would bring the same one.
+ */
+export function sharedBy(state: Finished): Shared | null {
+  if (state.status === 'succeeded') {
+    const { status, output, outputWarnings } = state;
+    return { status, output, outputWarnings };
+  }
+  const { status, error } = state;
+  const isFinal = error.code === 'content_refused' && error.details.retryable === false;
+  return status === 'failed' && isFinal ? { status, error } : null;
+}
+
+/** An equal request came to this already: nothing is made, and nothing is charged. */
 export function reuse(
   state: Queued,
-  facts: { from: RequestId; output: JsonObject },
+  facts: { from: RequestId; shared: Shared },
   now: number,
 ): Finished {
   const { wait: _, ...rest } = state;
+  const { from, shared } = facts;
   return {
     ...rest,
-    ...stamp(state, 'succeeded', now),
-    status: 'succeeded',
+    ...stamp(state, shared.status, now),
+    ...shared,
     completedAt: now,
-    output: facts.output,
-    reusedFrom: facts.from,
+    reusedFrom: from,
   };
 }
 
-/** An equal request is under way: this one waits for its output. */
-export function join(state: Queued, from: RequestId): Queued {
-  return { ...state, wait: { for: 'request' }, reusedFrom: from };
+/** An equal request is under way: this one waits for what it comes to. */
+export function join(state: Queued): Queued {
+  return { ...state, wait: { for: 'request' } };
 }
 
-/** The request that this one waited for brought nothing: it goes its own way. */
+/** The request that this one waited for brought nothing to share: it goes its own way. */
 export function leave(state: RequestState): RequestState {
   if (state.status !== 'queued' || state.wait.for !== 'request') return state;
-  return { ...state, wait: { for: 'slot' }, reusedFrom: null };
+  return { ...state, wait: { for: 'slot' } };
 }
 
 /** Gives the request a slot. Each release has a new number, so older wake-ups turn stale. */
@@ -134,13 +148,9 @@ export function settle(
       ...stamp(state, 'succeeded', now),
       status: 'succeeded',
       attempts,
-      warnings: bounded([
-        ...state.warnings,
-        ...(state.current.job?.warnings ?? []),
-        ...facts.result.warnings,
-      ]),
       completedAt: now,
       output: facts.result.output,
+      outputWarnings: bounded([...(state.current.job?.warnings ?? []), ...facts.result.warnings]),
     };
   }
   const decision = facts.decide(attempts);

@@ -14,6 +14,7 @@ export function parseState(text: string): RequestState | Tombstone {
   const stored = JSON.parse(text) as RequestState | Tombstone;
   if (stored.status === 'deleted') return stored;
   const state = { ...added, ...stored };
+  if (state.status === 'succeeded') return { ...state, outputWarnings: state.outputWarnings ?? [] };
   if (state.status !== 'running' || state.current.job !== undefined) return state;
   return { ...state, current: { ...state.current, job: null } };
 }

@@ -176,7 +176,7 @@ interface StateBase extends RequestSpec {
   readonly startedAt: number | null;
   /** Number of the last wake-up sent for this request; a message with another one is stale. */
   readonly release: number;
-  /** The request whose output this one has, or waits for. */
+  /** The equal request whose end this one shares: its output, or its refusal. */
   readonly reusedFrom: RequestId | null;
 }
 
@@ -210,6 +210,8 @@ export interface Succeeded extends StateBase {
   readonly status: 'succeeded';
   readonly completedAt: number;
   readonly output: JsonObject;
+  /** What was said of the output as it was made; it holds for everyone who has it. */
+  readonly outputWarnings: readonly string[];
 }
 
 export interface Unsuccessful extends StateBase {
@@ -220,6 +222,11 @@ export interface Unsuccessful extends StateBase {
 
 export type Finished = Succeeded | Unsuccessful;
 export type RequestState = Queued | Running | Finished;
+
+/** What a request came to, as far as it holds for every equal one. */
+export type Shared =
+  | Pick<Succeeded, 'status' | 'output' | 'outputWarnings'>
+  | { readonly status: 'failed'; readonly error: RequestError };
 
 /** What is left of a deleted request: enough to keep late news from bringing it back. */
 export interface Tombstone {

@@ -83,7 +83,7 @@ export const requestViewSchema = z
     reused_from: z
       .string()
       .nullable()
-      .describe('The equal request whose output this one has, or waits for, at no cost'),
+      .describe('The equal request whose images, or refusal, this one has at no cost'),
     version: z.int(),
     cost_usd: usd,
     created_at: isoTime,
@@ -115,7 +115,7 @@ export function createPresentRequest(presentOutput: PresentOutput): PresentReque
       error: 'error' in state ? state.error : null,
       attempts: [...state.attempts.map(presentEnded), ...running],
       waiting: presentWaiting(state, facts ?? { position: null, eta: null }),
-      warnings: [...state.warnings],
+      warnings: warningsOf(state),
       metadata: { ...state.metadata },
       priority: state.priority,
       retry_of: state.retryOf,
@@ -131,6 +131,11 @@ export function createPresentRequest(presentOutput: PresentOutput): PresentReque
       urls: { self, events: `${self}/events`, cancel: `${self}/cancel` },
     };
   };
+}
+
+function warningsOf(state: RequestState): string[] {
+  const ofOutput = state.status === 'succeeded' ? state.outputWarnings : [];
+  return [...new Set([...state.warnings, ...ofOutput])];
 }
 
 function presentEnded(attempt: EndedAttempt): RequestView['attempts'][number] {

@@ -155,7 +155,7 @@ describe('a settle', () => {
     const tenant = await newTenant({ monthly_budget_usd: 1 });
     const { id, token } = await claimed(tenant, { model: 'gpt-image-1' });
     const during = await tenant.foreman.me(tenant.credential);
-    expect(during?.usage).toMatchObject({ reservedMicros: 42_000, spentMicros: 0 });
+    expect(during?.usage).toMatchObject({ reservedMicros: 250_000, spentMicros: 0 });
     const result = { ...success, costMicros: 40_000 };
     await tenant.foreman.settle({
       request: id,

@@ -1,4 +1,8 @@
-import type { CallContext, PollContext, ProviderJob } from '../../src/generation/providers/provider';
+import type {
+  CallContext,
+  PollContext,
+  ProviderJob,
+} from '../../src/generation/providers/provider';
 
 /** A job that asks for nothing but a prompt. */
 export const jobWith = (fields: Partial<ProviderJob> = {}): ProviderJob => ({
