@@ -16,11 +16,11 @@ import type { LeaseKeeper } from './leases';
 
 /** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
 const CLAIM_RETRY_SECONDS = 30;
-/** The catalogue changes while it is asked for: rare, and over soon. */
+/** What was asked for did not suffice: rare, and over soon. */
 const CHECK_RETRY_SECONDS = 1;
 /** A result that was paid for is worth several tries: about a minute, beyond any restart. */
 const PATIENCE_MS = [100, 500, 2_000, 5_000, 10_000, 20_000, 20_000];
-/** A plan asks for the verdicts it lacks at most once more, when the catalogue changes meanwhile. */
+/** Verdicts that were known at first may have aged out by the second claim; the third has them all. */
 const MAX_CLAIMS = 3;
 
 export interface GenerationForeman {
@@ -71,26 +71,26 @@ export async function claimGeneration(
 async function claim(message: RunMessage, deps: GenerationConsumerDeps): Promise<ClaimAnswer> {
   const { user, request, release } = message;
   const token = newToken();
-  const foreman = deps.foreman(user);
-  const asked = new Map<string, { targets: TargetName[] }>();
+  const claimWith = (verdicts: TargetVerdicts) =>
+    deps.foreman(user).claim({ request, release, token, verdicts });
   let verdicts = deps.breakers.known();
-  let answer = await foreman.claim({ request, release, token, verdicts });
+  let answer = await claimWith(verdicts);
+  if (answer.verdict !== 'check') return answer;
+
+  const permit = permitOf(request, answer.attempt);
+  const asked: TargetName[] = [];
   try {
     for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
-      const { targets, sole, attempt } = answer;
-      const permit = permitOf(request, attempt);
-      asked.set(permit, { targets: [...(asked.get(permit)?.targets ?? []), ...targets] });
+      const { targets, sole } = answer;
+      asked.push(...targets);
       verdicts = { ...verdicts, ...(await deps.breakers.ask({ targets, sole, permit })) };
-      answer = await foreman.claim({ request, release, token, verdicts });
+      answer = await claimWith(verdicts);
     }
     return answer;
   } finally {
-    // Whoever is ahead of this claim has the permit of the same name.
+    // Else somebody is ahead of this claim, and has the permit of the same name.
     if (answer.verdict !== 'busy' && answer.verdict !== 'stale') {
-      const used = usedBy(answer);
-      for (const [permit, { targets }] of asked) {
-        await deps.breakers.giveBack({ targets, permit, used });
-      }
+      await deps.breakers.giveBack({ targets: asked, permit, used: usedBy(answer) });
     }
   }
 }
