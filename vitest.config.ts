@@ -1,5 +1,5 @@
-// Two projects. `workers` runs inside workerd against real bindings (D1, R2, Queues, Durable
-// Objects), built from the top level of wrangler.toml. `e2e` runs on Node against the server as its
+// Three projects. `workers` and `sharing` run inside workerd against real bindings (D1, R2, Queues,
+// Durable Objects), built from the top level of wrangler.toml. `e2e` runs on Node against the server as its
 // own process.
 import { readFileSync } from 'node:fs';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
@@ -16,6 +16,47 @@ process.env.WRANGLER_LOG ??= 'error';
 const documented = readFileSync('.dev.vars.example', 'utf8').matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm);
 const unset = Object.fromEntries(Array.from(documented, ([, name = '']) => [name, '']));
 
+const bindings = {
+  // Every setting that a .dev.vars could set is pinned here, so that a developer's own settings
+  // change no test.
+  ...unset,
+  ADMIN_TOKEN: 'test-admin-token-0123456789abcdef0123456789',
+  KEY_SIGNING_SECRET: 'test-key-signing-secret-0123456789abcdef01',
+  LINK_SIGNING_SECRET: 'test-link-signing-secret-0123456789abcdef0',
+  OPENAI_API_KEY: 'test-openai-api-key-0123456789abcdef012345',
+  OPENAI_BASE_URL: 'https://openai.test/v1',
+  CHAOS_MODELS: 'true',
+  ALLOW_LOCAL_URLS: 'true',
+  DETACH_CALLS: 'true',
+  PROVIDER_TIMEOUT_MS: '120000',
+  REQUEST_HOT_HOURS: '24',
+  IMAGE_RETENTION_DAYS: '30',
+};
+
+const inWorkerd = () =>
+  cloudflareTest(async () => ({
+    // The real Worker, with a switch in front of each binding.
+    main: './tests/support/worker.ts',
+    wrangler: { configPath: './wrangler.toml' },
+    miniflare: {
+      bindings: { TEST_MIGRATIONS: await readD1Migrations('./migrations'), ...bindings },
+    },
+  }));
+
+const workers = {
+  globalSetup: ['./tests/support/start-fake-openai.ts', './tests/support/fakes/start.ts'],
+  setupFiles: ['./tests/support/apply-migrations.ts'],
+  testTimeout: 20_000,
+};
+
+/** Tests that keep nothing in storage share an isolate: starting one takes longer than they do. */
+const sharing = [
+  'tests/generation/*.test.ts',
+  'tests/generation/providers/**/*.test.ts',
+  'tests/platform/**/*.test.ts',
+  'tests/webhooks/**/*.test.ts',
+];
+
 export default defineConfig({
   test: {
     maxWorkers: MAX_WORKERS,
@@ -27,40 +68,17 @@ export default defineConfig({
     },
     projects: [
       {
-        plugins: [
-          cloudflareTest(async () => ({
-            // The real Worker, with a switch in front of each binding.
-            main: './tests/support/worker.ts',
-            wrangler: { configPath: './wrangler.toml' },
-            miniflare: {
-              bindings: {
-                TEST_MIGRATIONS: await readD1Migrations('./migrations'),
-                // Every setting that a .dev.vars could set is pinned here, so that a developer's own
-                // settings change no test.
-                ...unset,
-                ADMIN_TOKEN: 'test-admin-token-0123456789abcdef0123456789',
-                KEY_SIGNING_SECRET: 'test-key-signing-secret-0123456789abcdef01',
-                LINK_SIGNING_SECRET: 'test-link-signing-secret-0123456789abcdef0',
-                OPENAI_API_KEY: 'test-openai-api-key-0123456789abcdef012345',
-                OPENAI_BASE_URL: 'https://openai.test/v1',
-                CHAOS_MODELS: 'true',
-                ALLOW_LOCAL_URLS: 'true',
-                DETACH_CALLS: 'true',
-                PROVIDER_TIMEOUT_MS: '120000',
-                REQUEST_HOT_HOURS: '24',
-                IMAGE_RETENTION_DAYS: '30',
-              },
-            },
-          })),
-        ],
+        plugins: [inWorkerd()],
         test: {
+          ...workers,
           name: 'workers',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/e2e/**'],
-          globalSetup: ['./tests/support/start-fake-openai.ts', './tests/support/fakes/start.ts'],
-          setupFiles: ['./tests/support/apply-migrations.ts'],
-          testTimeout: 20_000,
+          exclude: ['tests/e2e/**', ...sharing],
         },
+      },
+      {
+        plugins: [inWorkerd()],
+        test: { ...workers, name: 'sharing', include: sharing, isolate: false },
       },
       {
         test: {

@@ -93,7 +93,9 @@ export function createServices(env: Env) {
     fetchUrl: (input) => fetchImageBytes(fetchUntrusted, input),
     now,
   });
-  const styles = createStyleService({ store: createStyleStore(env.DB), now, sleep, log });
+  const knowsModel = (id: string) => catalog.find(id) !== null;
+  const styleStore = createStyleStore(env.DB);
+  const styles = createStyleService({ store: styleStore, knowsModel, now, sleep, log });
   const requestStore = createRequestStore(env.DB);
   const requests = createRequestService({
     foreman: (userId) => ({ ...foreman(userId), watch }),

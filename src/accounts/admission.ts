@@ -220,7 +220,9 @@ function budgetRefusal(
     allowed,
     used,
     retryAfterMs: budgetMicros(allowed) < floorMicros ? null : retryAfterMs,
-    message: `${used} of ${allowed} USD of this month (UTC) are spent or held for running calls.`,
+    message:
+      `This may cost ${floorMicros / 1e6} USD at the least, and ${used} of ${allowed} USD of this ` +
+      'month (UTC) are spent or held for running calls.',
   };
 }
 

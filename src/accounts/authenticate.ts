@@ -3,7 +3,7 @@
  * forged key wakes no Durable Object; whether a genuine key is still active only its foreman knows.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { forbidden, unauthorized } from './errors';
+import { forbidden, notOperator, unauthorized } from './errors';
 import { readKey } from './keys';
 import type { Authorization, Credential, Scope } from './types';
 
@@ -58,7 +58,7 @@ export function createAuthenticate(deps: {
     },
     admin(headers) {
       const token = bearerToken(headers);
-      if (token === null || !isAdminToken(token, deps.adminToken)) throw unauthorized();
+      if (token === null || !isAdminToken(token, deps.adminToken)) throw notOperator();
     },
   };
 }

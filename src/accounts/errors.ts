@@ -8,6 +8,12 @@ export const unauthorized = () =>
     headers: { 'www-authenticate': 'Bearer' },
   });
 
+/** For `/v1/admin`, which no API key opens. */
+export const notOperator = () =>
+  new AppError<AccountErrorCode>('unauthorized', 'The operator’s token is required.', {
+    headers: { 'www-authenticate': 'Bearer' },
+  });
+
 export const forbidden = (scope: string) =>
   new AppError<AccountErrorCode>('forbidden', `This key lacks the scope ${scope}.`);
 

@@ -22,7 +22,9 @@ export async function fetchImageBytes(
   const answer = await fetchUntrusted(url, { method: 'GET', onOverflow: 'refuse', ...limits });
   const refuse = (reason: string, final: boolean) => ({ ok: false as const, final, reason });
   if (answer.outcome === 'refused') return refuse(answer.reason, true);
-  if (answer.outcome === 'failed') return refuse(cannotBeFetched(answer.message), false);
+  if (answer.outcome === 'failed') {
+    return refuse(cannotBeFetched(answer.message), answer.kind === 'too_large');
+  }
   const { status, body } = answer;
   if (status !== 200) return refuse(answered(status), status < 500 && status !== 429);
   return { ok: true, bytes: body };

@@ -114,7 +114,7 @@ export function jsonBody(maxBytes = MAX_JSON_BODY_BYTES): MiddlewareHandler<Http
     if (jsonDepth(text) > MAX_JSON_DEPTH) {
       throw new AppError('malformed_json', `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);
     }
-    refuseProto(parseJson(text), []);
+    refuseUnfit(parseJson(text), []);
     const headers = new Headers(c.req.raw.headers);
     headers.set('content-type', 'application/json');
     c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers, body: text });
@@ -184,7 +184,7 @@ export function validationHook(result: {
 
 export function invalidFields(issues: Parameters<typeof fieldErrors>[0]): AppError {
   const errors = fieldErrors(issues);
-  const names = errors.map((error) => error.path || 'body').slice(0, 5);
+  const names = [...new Set(errors.map((error) => error.path || 'body'))].slice(0, 5);
   return new AppError('invalid_request', `Not valid: ${names.join(', ')}.`, { errors });
 }
 
@@ -199,12 +199,23 @@ export function preferredWaitMs(c: Context<HttpEnv>): number | null {
 /** Validators build plain objects, in which a field of this name would vanish in silence. */
 const PROTO = '__proto__';
 
-function refuseProto(value: unknown, path: readonly string[]): void {
+/**
+ * Names that no field may have, and text that is no Unicode: half of a surrogate pair could be stored
+ * and told of, and no strict reader would read it.
+ */
+function refuseUnfit(value: unknown, path: readonly string[]): void {
+  if (typeof value === 'string' && !value.isWellFormed()) throw unicodeFault(path.join('.'));
   if (typeof value !== 'object' || value === null) return;
   for (const [name, member] of Object.entries(value)) {
     if (name === PROTO) throw protoFault([...path, name].join('.'));
-    refuseProto(member, [...path, name]);
+    if (!name.isWellFormed()) throw unicodeFault(path.join('.'));
+    refuseUnfit(member, [...path, name]);
   }
+}
+
+function unicodeFault(path: string): AppError {
+  const errors = [{ path, message: 'must be well-formed Unicode' }];
+  return new AppError('invalid_request', `Not valid: ${path || 'body'}.`, { errors });
 }
 
 function protoFault(path: string): AppError {

@@ -8,6 +8,12 @@ export const styleNotFound = (id: string) =>
 export const styleExists = (id: string) =>
   new AppError<StyleErrorCode>('conflict', `There is a style ${id} already; PUT replaces it.`);
 
+/** A default that every request with the style would be refused for. */
+export const unknownDefaultModel = (model: string) =>
+  new AppError<StyleErrorCode>('invalid_request', 'Not valid: defaults.model.', {
+    errors: [{ path: 'defaults.model', message: `there is no model ${model}` }],
+  });
+
 export const invalidStyleCursor = () =>
   new AppError<StyleErrorCode>('invalid_request', 'Not valid: cursor.', {
     errors: [{ path: 'cursor', message: 'is not a cursor of this list' }],

@@ -2,7 +2,13 @@
 import { decodeCursor, encodeCursor } from '../platform/cursor';
 import type { Logger } from '../platform/log';
 import { createStyleCopies } from './copies';
-import { invalidStyleCursor, styleExists, styleNotFound, stylesUnavailable } from './errors';
+import {
+  invalidStyleCursor,
+  styleExists,
+  styleNotFound,
+  stylesUnavailable,
+  unknownDefaultModel,
+} from './errors';
 import type { StyleStore } from './store';
 import { isStyleId, type Style, type StyleContent } from './types';
 
@@ -28,6 +34,7 @@ const PATIENCE_MS = 1_000;
 export function createStyleService(deps: {
   readonly store: StyleStore;
   readonly now: () => number;
+  readonly knowsModel: (id: string) => boolean;
   /** Resolves after `ms`, or once the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
@@ -82,6 +89,7 @@ export function createStyleService(deps: {
     },
 
     async create(id, content) {
+      checkDefaults(content, deps);
       const now = deps.now();
       const style = { id, ...content, createdAt: now, updatedAt: now };
       if (!(await fromD1(deps.store.createOne(style)))) throw styleExists(id);
@@ -91,6 +99,7 @@ export function createStyleService(deps: {
     },
 
     async replace(id, content) {
+      checkDefaults(content, deps);
       const updatedAt = deps.now();
       const style = await fromD1(deps.store.updateOne({ id, ...content, updatedAt }));
       if (!style) throw styleNotFound(id);
@@ -106,6 +115,13 @@ export function createStyleService(deps: {
       deps.log.info('style.removed', { style_id: id });
     },
   };
+}
+
+function checkDefaults(
+  { defaults: { model } }: StyleContent,
+  { knowsModel }: { readonly knowsModel: (id: string) => boolean },
+): void {
+  if (model !== undefined && !knowsModel(model)) throw unknownDefaultModel(model);
 }
 
 function lastOf(cursor: string): string {

@@ -347,8 +347,20 @@ describe('a body', () => {
     },
   );
 
-  it('with half a surrogate pair, a null or a right-to-left mark is well-formed to the end', async () => {
-    for (const text of ['\\ud800', 'a\\u0000b', '\\u202e', '\\ufeff', '\\udfff\\ud800']) {
+  it.each(['prompt', 'negative_prompt', 'metadata.k', 'provider_options.openai.user'])(
+    'with half a surrogate pair in %s is refused by its path, as no strict reader would read it',
+    async (path) => {
+      const [name = '', ...inner] = path.split('.');
+      const value = inner.reduceRight((held, key) => `{"${key}":${held}}`, '"a\\ud800b"');
+      const fields = name === 'prompt' ? '' : '"prompt":"x",';
+      const answer = await raw({ body: `{"model":"sketch",${fields}"${name}":${value}}` });
+      expect(answer.status).toBe(422);
+      expect(problemOf(answer).errors?.map((error) => error.path)).toEqual([path]);
+    },
+  );
+
+  it('with a null, a right-to-left mark or a byte order mark is well-formed to the end', async () => {
+    for (const text of ['a\\u0000b', '\\u202e', '\\ufeff']) {
       const body = `{"model":"sketch","prompt":"${text}x","width":64,"height":64,"metadata":{"k":"${text}"}}`;
       const answer = await raw({ body });
       expect(answer.status).toBeOneOf([202, 422]);

@@ -73,10 +73,8 @@ describe('MODEL_CATALOG', () => {
     expect(catalog.find('dall-e-3')?.targets).toMatchObject([target]);
   });
 
-  it('removes models, and ignores a name that is none', () => {
-    expect(idsOf({ remove: ['dall-e-3', 'never-was'] })).toEqual(
-      known.filter((id) => id !== 'dall-e-3'),
-    );
+  it('removes models', () => {
+    expect(idsOf({ remove: ['dall-e-3'] })).toEqual(known.filter((id) => id !== 'dall-e-3'));
     expect(read({ remove: ['dall-e-3'] }).find('dall-e-3')).toBeNull();
   });
 
@@ -234,6 +232,8 @@ describe('a fault in MODEL_CATALOG stops the start and is named by its path', ()
       'MODEL_CATALOG.models.1.targets.0',
     ],
     ['an id to remove that is none', { remove: [''] }, 'MODEL_CATALOG.remove.0'],
+    ['a model to remove that is not there', { remove: ['never-was'] }, 'MODEL_CATALOG.remove.0'],
+    ['auto, which every request without a model needs', { remove: ['auto'] }, 'remove.0'],
     ['an unknown provider', one({ provider: 'nobody' }), `${ofTarget}.provider`],
     ['a target without a model', one({ model: '' }), `${ofTarget}.model`],
     ['an unknown fact', one({ maximum: 1 }), `${ofTarget} Unrecognized key: "maximum"`],

@@ -1,3 +1,4 @@
+import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import type { RequestView } from '../../src/requests/view';
 import {
@@ -98,8 +99,12 @@ describe('a style', () => {
   );
 
   it('whose default model is gone is refused like one that the client names', async () => {
-    const style = await newStyle({ defaults: { model: 'gone' } });
-    const body = { prompt: 'a boat', style };
+    // As it stands in D1 when the operator has taken the model away since.
+    await env.DB.prepare(
+      `INSERT INTO styles (id, description, prompt_template, negative_prompt, defaults, created_at,
+         updated_at) VALUES ('left-behind', '', '{prompt}', NULL, '{"model":"gone"}', 1, 1)`,
+    ).run();
+    const body = { prompt: 'a boat', style: 'left-behind' };
     const response = await (await newClient()).call('POST', '/v1/requests', { body });
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({ code: 'unknown_model' });

@@ -18,6 +18,7 @@ function newIsolate() {
     return store.getOne(id);
   };
   const service = createStyleService({
+    knowsModel: (id) => id !== 'nobody-knows',
     store: { ...store, getOne },
     now: () => world.now,
     // Nobody waits here: either D1 hangs and the time is over at once, or it answers first.
@@ -36,6 +37,17 @@ const content = { description: '', promptTemplate: '{prompt}', negativePrompt: n
 
 beforeEach(async () => {
   await env.DB.exec('DELETE FROM styles');
+});
+
+describe('making a style', () => {
+  it('is refused with a default model that nobody could use it with', async () => {
+    const { service } = newIsolate();
+    const useless = { ...content, defaults: { model: 'nobody-knows' } };
+    const fault = { code: 'invalid_request', details: { errors: [{ path: 'defaults.model' }] } };
+    await expect(service.create('ink', useless)).rejects.toMatchObject(fault);
+    await service.create('ink', content);
+    await expect(service.replace('ink', useless)).rejects.toMatchObject(fault);
+  });
 });
 
 describe('resolving a style', () => {
