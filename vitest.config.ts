@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
 
-// The pool and each e2e server are workerd processes of their own, so more workers than this only
-// take turns on a two-core machine.
-const MAX_WORKERS = 2;
+// Each worker is a workerd process of its own that mostly waits; more than this only take turns on a
+// two-core machine.
+const MAX_WORKERS = 3;
 
 // The pool warns of secrets missing from .dev.vars before it sees the bindings below.
 process.env.WRANGLER_LOG ??= 'error';
