@@ -9,7 +9,7 @@ import type { Logger } from '../platform/log';
 import type { AttemptResult, JobProgress, RemoteJob, Running } from '../requests/types';
 import { callbackUrl } from './callbacks';
 import { sizeFor } from './candidates';
-import type { Catalog, Target } from './catalog';
+import { type Catalog, MAX_CALL_MS, type Target } from './catalog';
 import { inputOf } from './decide';
 import { deliver } from './deliver';
 import {
@@ -38,8 +38,6 @@ import type { GenerationInput } from './types';
 const GRACE_MS = 1_000;
 const INPUT_TIMEOUT_MS = 30_000;
 const INPUT_MARGIN_MS = 2_000;
-/** An attempt that starts in the 8th minute of an invocation must end well before its 15th. */
-const MAX_CALL_MS = 240_000;
 /** How long a provider may take for a job of its own, unless the catalogue says otherwise. */
 const JOB_TIMEOUT_MS = 600_000;
 /** The images of a job that has ended could not be had: they are asked for again after this. */
@@ -141,7 +139,7 @@ async function collect(
       firstCheckMs,
       stale,
       // What a provider on this machine can reach, one elsewhere may not: then it is only asked less.
-      expectsCallback: state.origin.startsWith('https:'),
+      expectsCallback: provider.jobs?.callsBack === true && state.origin.startsWith('https:'),
       texts: textsOf(inputOf(state)),
     },
     { ...deps, keep },

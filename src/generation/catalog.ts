@@ -74,6 +74,9 @@ export interface Catalog {
 
 export const AUTO = 'auto';
 
+/** An attempt that starts in the 8th minute of an invocation must end well before its 15th. */
+export const MAX_CALL_MS = 240_000;
+
 export function createCatalog(input: {
   readonly models: readonly Model[];
   readonly autoPolicy: AutoPolicy;

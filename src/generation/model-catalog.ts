@@ -3,7 +3,15 @@
  * known one's place; `remove` takes models away.
  */
 import { z } from 'zod';
-import { AUTO, type Model, nameOf, type SizeName, type Sizing, type Target } from './catalog';
+import {
+  AUTO,
+  MAX_CALL_MS,
+  type Model,
+  nameOf,
+  type SizeName,
+  type Sizing,
+  type Target,
+} from './catalog';
 import { anySize, targetOf, usualLimits } from './model-parts';
 import { type ProviderName, providerNames } from './providers/registry';
 import { aspectRatios, MAX_PIXELS, outputFormats } from './types';
@@ -84,7 +92,7 @@ const rawTarget = z.strictObject({
 });
 /** Whose calls end with a job that outlives them; those of any other end within the longest call. */
 const jobProviders: readonly ProviderName[] = ['bfl', 'comfyui', 'fal', 'replicate'];
-const MAX_CALL_SECONDS = 240;
+const MAX_CALL_SECONDS = MAX_CALL_MS / 1000;
 
 const targetSchema = rawTarget.superRefine(checkTimeout).transform(toTarget);
 

@@ -39,6 +39,7 @@ async function follow({ answers, job = {}, kept = 'kept', endBefore = NOW + 600_
     name: 'acme',
     generate: async () => made,
     jobs: {
+      callsBack: false,
       poll: async () => {
         const answer = answers[polls] ?? answers.at(-1);
         polls += 1;

@@ -73,6 +73,7 @@ export function createBflProvider(config: ApiConfig, deps: Deps): Provider {
     name: NAME,
     generate: (job, context) => submit(api, job, context),
     jobs: {
+      callsBack: true,
       async poll(handle, context) {
         const known = handleSchema.safeParse(handle);
         return known.success ? poll(api, known.data, context) : { outcome: 'missing' };

@@ -73,6 +73,7 @@ export function createComfyUiProvider(config: ComfyUiConfig, deps: Deps): Provid
     name: NAME,
     generate: (job, context) => generate(server, planFor(NAME, job, config), { job, context }),
     jobs: {
+      callsBack: false,
       async poll(handle, context) {
         const known = handleSchema.safeParse(handle);
         return known.success ? poll(server, known.data, context) : { outcome: 'missing' };

@@ -76,6 +76,7 @@ export function createFalProvider(
     name: 'fal',
     generate: (job, context) => submit(api, job, context),
     jobs: {
+      callsBack: true,
       poll: (handle, context) => poll(api, handleSchema.parse(handle), context),
       cancel: (handle, context) =>
         cancelJob(

@@ -134,6 +134,8 @@ export type PollAnswer =
   | { readonly outcome: 'unreachable'; readonly retryAfterMs: number | null };
 
 export interface ProviderJobs {
+  /** Whether the API tells of the end of a job by a callback, where it was given one. */
+  readonly callsBack: boolean;
   /** One call. Must not throw for anything the API does. */
   poll(handle: JsonObject, context: PollContext): Promise<PollAnswer>;
   /** `gone`: canceled, ended or unknown by now. Must not throw for anything the API does. */

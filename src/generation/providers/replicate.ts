@@ -58,6 +58,7 @@ export function createReplicateProvider(
       return 'outcome' in inputs ? inputs : submit(api, { job, context, inputs });
     },
     jobs: {
+      callsBack: true,
       async poll(handle, context) {
         const { signal, texts } = context;
         const headers = headersOf(api, context);
