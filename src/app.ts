@@ -1,5 +1,7 @@
 /** The HTTP surface: middleware order, feature mounts, the OpenAPI document, and error mapping. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { createKeyRoutes } from './accounts/key-routes';
+import { createMeRoutes } from './accounts/me-routes';
 import { createAccountRoutes } from './accounts/routes';
 import { docsPage } from './docs';
 import { createBatchRoutes } from './generation/batch-routes';
@@ -21,14 +23,15 @@ import { createWebhookRoutes } from './webhooks/routes';
 export type App = OpenAPIHono<HttpEnv>;
 
 export function createApp(services: Services): App {
-  const { authenticate, accounts, requests, present, catalog, generation } = services;
+  const { authenticate, requests, present, catalog, generation } = services;
   const { images, webhooks } = services;
   const { settings, log, now } = services;
   const app = new OpenAPIHono<HttpEnv>();
 
   app.use(async (c, next) => {
     const startedAt = now();
-    await next();
+    const noted = await services.answerNotes.collect(next);
+    for (const [name, value] of noted) c.header(name, value);
     c.header('X-Correlation-Id', c.get('correlationId'));
     c.header('X-Content-Type-Options', 'nosniff');
     log.info('http.answered', {
@@ -43,12 +46,14 @@ export function createApp(services: Services): App {
 
   // Who asks comes before what is asked: a stranger learns nothing of how bodies are checked.
   app.use('/v1/requests/*', async (c, next) => {
-    authenticate.credential(c.req.raw.headers);
+    await authenticate.credential(c.get('asking'));
     await next();
   });
 
   app.route('/', createHealthRoutes(readiness(services)));
-  app.route('/', createAccountRoutes({ authenticate, accounts }));
+  app.route('/', createAccountRoutes({ authenticate, accounts: services.accounts }));
+  app.route('/', createKeyRoutes({ authenticate, keys: services.keys }));
+  app.route('/', createMeRoutes({ authenticate, account: services.me }));
   app.route('/', createBreakerRoutes({ authenticate, ...services.breakerAdmin }));
   app.route('/', createGenerationRoutes({ authenticate, generation, requests, catalog, present }));
   app.route('/', createBatchRoutes({ authenticate, generation, present, describeFault }));
@@ -62,7 +67,7 @@ export function createApp(services: Services): App {
     '/',
     createWebhookRoutes({
       authenticate,
-      defaultSecret: accounts.defaultWebhookSecret,
+      defaultSecret: services.me.defaultWebhookSecret,
       deliveries: webhooks.deliveries,
     }),
   );

@@ -5,13 +5,19 @@ import { AppError, type ErrorDetails } from './platform/errors';
 import { type Problem, problemBody } from './platform/http';
 import type { Logger } from './platform/log';
 
-type Entry = Pick<Problem, 'status' | 'title'>;
+type Entry = Pick<Problem, 'status' | 'title' | 'type'>;
+
+/** Registered by draft-ietf-httpapi-ratelimit-headers; its member is `violated-policies`. */
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 
 const problems = {
   malformed_json: { status: 400, title: 'Malformed JSON' },
   invalid_header: { status: 400, title: 'Invalid header' },
   unauthorized: { status: 401, title: 'Not authenticated' },
   forbidden: { status: 403, title: 'Not allowed' },
+  account_suspended: { status: 403, title: 'Account suspended' },
+  limit_exceeded: { status: 403, title: 'More than this account may ask for' },
+  model_not_allowed: { status: 403, title: 'Model not allowed' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   conflict: { status: 409, title: 'Conflict' },
@@ -25,9 +31,9 @@ const problems = {
   no_target_available: { status: 422, title: 'No target available' },
   budget_exceeded: { status: 422, title: 'Cost limit too low' },
   idempotency_mismatch: { status: 422, title: 'Idempotency key used for another request' },
-  rate_limited: { status: 429, title: 'Too many requests' },
-  too_many_waiting: { status: 429, title: 'Too many waiting requests' },
-  quota_exceeded: { status: 429, title: 'Quota exceeded' },
+  rate_limited: { status: 429, title: 'Too many requests', type: QUOTA_EXCEEDED },
+  too_many_waiting: { status: 429, title: 'Too many waiting requests', type: QUOTA_EXCEEDED },
+  quota_exceeded: { status: 429, title: 'Quota exceeded', type: QUOTA_EXCEEDED },
   header_too_large: { status: 431, title: 'Header too large' },
   unavailable: { status: 503, title: 'Temporarily unavailable' },
 } as const satisfies Record<string, Entry>;

@@ -1,11 +1,14 @@
 /** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
 import { createAuthenticate } from './accounts/authenticate';
+import { createKeyService } from './accounts/key-service';
+import { createReadKey } from './accounts/keys';
+import { createMeService } from './accounts/me-service';
 import { createAccountService } from './accounts/service';
 import { createAccountStore } from './accounts/store';
 import { writeNews } from './foreman/index-writer';
 import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
-import { fetchForeman, foremanFor } from './foreman/stub';
+import { fetchForeman, foremanFor, type Note } from './foreman/stub';
 import { watchRequest } from './foreman/watch';
 import { createBreakers } from './generation/breaker/client';
 import { createBreakerWatch } from './generation/breaker-watch';
@@ -15,6 +18,7 @@ import { createProviders } from './generation/providers/registry';
 import { createGenerationService } from './generation/service';
 import { createImageService } from './images/service';
 import { createImageStore } from './images/store';
+import { createAnswerNotes } from './platform/answer-notes';
 import {
   checkUntrustedUrl,
   createFetchUntrusted,
@@ -57,11 +61,13 @@ export function createServices(env: Env) {
   const log = consoleLogger;
   const { catalog, providers } = made;
   const present = createPresenter(settings);
-  const foreman = (userId: UserId) => foremanFor(env, userId);
+  const answerNotes = createAnswerNotes();
+  const note: Note = (rateLimit) => rateLimit && answerNotes.note(rateLimit);
+  const foreman = (userId: UserId) => foremanFor(env, userId, note);
   const watch: RequestForeman['watch'] = async (input) => {
     const { userId } = input.credential;
     const answer = await fetchForeman(env, userId, () => watchRequest(input));
-    return answer.webSocket ? watchSocket(answer.webSocket) : null;
+    return answer.webSocket ? watchSocket(answer.webSocket, note) : null;
   };
 
   const ownHosts = settings.publicOrigin ? [new URL(settings.publicOrigin).hostname] : [];
@@ -73,18 +79,22 @@ export function createServices(env: Env) {
   const allBreakers = createBreakers({ env, log, now });
   const breakers = createBreakerWatch(allBreakers, catalog);
   const authenticate = createAuthenticate({
-    keySigningSecret: settings.keySigningSecret,
+    readKey: createReadKey(settings.keySigningSecret),
     adminToken: settings.adminToken,
+    signIn: async () => null,
     authorize: (credential) => foreman(credential.userId).authorize(credential),
+    countFailure: async () => {},
     now,
   });
   const accounts = createAccountService({
     foreman,
     store: createAccountStore(env.DB),
     now,
-    keySigningSecret: settings.keySigningSecret,
     createWebhookSecret: createSecret,
   });
+  const { keySigningSecret } = settings;
+  const keys = createKeyService({ foreman, now, keySigningSecret });
+  const me = createMeService({ foreman });
   const imageStore = createImageStore({ bucket: env.IMAGES, db: env.DB });
   const uploadRetentionMs = settings.imageRetentionMs;
   const images = createImageService({ store: imageStore, uploadRetentionMs, sleep, log });
@@ -111,7 +121,10 @@ export function createServices(env: Env) {
   const send = (queue: WorkQueue, message: Message) => queues[queue].send(message);
   const webhooks = createWebhookService({
     requests,
-    pending: (input) => foreman(input.credential.userId).deliveriesOf(input),
+    pending: async (input) => {
+      const pending = await foreman(input.credential.userId).deliveriesOf(input);
+      return Array.isArray(pending) ? pending : null;
+    },
     finished: (input) => getFinishedOf(env.DB, input),
   });
   const generation = createGenerationService({
@@ -142,7 +155,10 @@ export function createServices(env: Env) {
     nudge: (userId: UserId, job: { request: RequestId; attempt: number }) =>
       foreman(userId).nudge(job),
     authenticate,
+    answerNotes,
     accounts,
+    keys,
+    me,
     images,
     styles,
     breakerAdmin: { breakers: allBreakers, targets: () => breakers.targets() },

@@ -1,69 +1,110 @@
 /**
- * From an Authorization header to who is asking. The MAC is checked without any look-up, so a
- * forged key wakes no Durable Object; whether a genuine key is still active only its foreman knows.
+ * From a request's headers to who is asking. A key's MAC and a token's signature are checked without
+ * any look-up, so a forged one wakes no Durable Object; whether a genuine key is still active only
+ * its foreman knows.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { forbidden, notOperator, unauthorized } from './errors';
-import { readKey } from './keys';
-import type { Authorization, Credential, Scope } from './types';
+import type { Asking } from '../platform/http';
+import { accountSuspended, forbidden, notOperator, unauthorized } from './errors';
+import type { ReadKey } from './keys';
+import type { Authorization, By, Credential, Scope, TokenCredential, Whence } from './types';
 
 export interface Authenticate {
-  /** MAC only: the foreman checks key and scope in the same transaction as the work. */
-  credential(headers: Headers): Credential;
-  /** MAC, then the foreman's word on the key, trusted for 30 s within the isolate. */
-  principal(headers: Headers, scope: Scope): Promise<Credential>;
-  /** The operator's token. */
-  admin(headers: Headers): void;
+  /** What can be proven here: the foreman checks key and scope in the same transaction as the work. */
+  credential(asking: Asking): Promise<Credential>;
+  /** The same, then the foreman's word on it, trusted for 30 s within the isolate. */
+  principal(asking: Asking, scope: Scope): Promise<Credential>;
+  /** The operator's token, or a key with the scope `admin`, of which the foreman is always asked. */
+  admin(asking: Asking): Promise<By>;
 }
 
 /** A revoked key may read for this long in an isolate that saw it just before. */
 const VERDICT_LIFE_MS = 30_000;
 const MAX_VERDICTS = 1_000;
 
-export function createAuthenticate(deps: {
-  readonly keySigningSecret: string;
+export interface AuthenticateDeps {
+  readonly readKey: ReadKey;
   readonly adminToken: string;
+  /** Who a token of another issuer stands for; null when the request brings none. */
+  readonly signIn: (asking: Asking) => Promise<TokenCredential | null>;
   readonly authorize: (credential: Credential) => Promise<Authorization>;
+  /** @throws AppError `rate_limited` when this address has failed too often. */
+  readonly countFailure: (from: Whence) => Promise<void>;
   readonly now: () => number;
-}): Authenticate {
-  const verdicts = new Map<string, { readonly scopes: readonly Scope[]; readonly until: number }>();
+}
 
-  const credential = (headers: Headers): Credential => {
-    const token = bearerToken(headers);
-    const found = token === null ? null : readKey(token, deps.keySigningSecret);
-    if (!found) throw unauthorized();
-    return found;
+export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
+  const found = new WeakMap<Asking, Promise<Credential>>();
+  const scopesOf = createVerdicts(deps);
+
+  const find = async (asking: Asking): Promise<Credential> => {
+    const token = bearerToken(asking.headers);
+    const key = token === null ? null : deps.readKey(token, asking.from);
+    const credential = key ?? (await deps.signIn(asking));
+    if (credential) return credential;
+    await deps.countFailure(asking.from);
+    throw unauthorized();
   };
 
-  const scopesOf = async (found: Credential): Promise<readonly Scope[]> => {
-    const name = `${found.keyId}:${found.secretHash}`;
-    const known = verdicts.get(name);
-    if (known && known.until > deps.now()) return known.scopes;
-    const verdict = await deps.authorize(found);
-    if (!verdict.ok) {
-      verdicts.delete(name);
-      throw unauthorized();
-    }
-    if (verdicts.size >= MAX_VERDICTS) verdicts.clear();
-    verdicts.set(name, { scopes: verdict.scopes, until: deps.now() + VERDICT_LIFE_MS });
-    return verdict.scopes;
+  const credential = (asking: Asking): Promise<Credential> => {
+    const known = found.get(asking) ?? find(asking);
+    found.set(asking, known);
+    return known;
   };
 
   return {
     credential,
-    async principal(headers, scope) {
-      const found = credential(headers);
-      if (!(await scopesOf(found)).includes(scope)) throw forbidden(scope);
-      return found;
+
+    async principal(asking, scope) {
+      const asker = await credential(asking);
+      if (!(await scopesOf(asker)).includes(scope)) throw forbidden(scope);
+      return asker;
     },
-    admin(headers) {
-      const token = bearerToken(headers);
-      if (token === null || !isAdminToken(token, deps.adminToken)) throw notOperator();
+
+    async admin(asking) {
+      const { from } = asking;
+      const token = bearerToken(asking.headers);
+      if (token !== null && isAdminToken(token, deps.adminToken)) {
+        return { actor: { type: 'operator', id: null }, from };
+      }
+      const key = token === null ? null : deps.readKey(token, from);
+      const verdict = key && (await deps.authorize(key));
+      if (!key || !verdict?.ok) {
+        await deps.countFailure(from);
+        throw notOperator();
+      }
+      if (!verdict.scopes.includes('admin')) throw forbidden('admin');
+      return { actor: { type: 'key', id: key.keyId }, from };
     },
   };
 }
 
-function bearerToken(headers: Headers): string | null {
+function createVerdicts(deps: Pick<AuthenticateDeps, 'authorize' | 'now'>) {
+  const verdicts = new Map<string, { readonly scopes: readonly Scope[]; readonly until: number }>();
+  return async (credential: Credential): Promise<readonly Scope[]> => {
+    const name = nameOf(credential);
+    const known = verdicts.get(name);
+    if (known && known.until > deps.now()) return known.scopes;
+    const verdict = await deps.authorize(credential);
+    if (!verdict.ok) {
+      verdicts.delete(name);
+      throw verdict.code === 'account_suspended' ? accountSuspended() : unauthorized();
+    }
+    if (verdicts.size >= MAX_VERDICTS) verdicts.clear();
+    const until = Math.min(deps.now() + VERDICT_LIFE_MS, verdict.until ?? Number.POSITIVE_INFINITY);
+    verdicts.set(name, { scopes: verdict.scopes, until });
+    return verdict.scopes;
+  };
+}
+
+/** Equal for credentials of which the foreman says the same. */
+function nameOf(credential: Credential): string {
+  return credential.via === 'key'
+    ? `${credential.keyId}:${credential.secretHash}`
+    : JSON.stringify([credential.userId, credential.scopes, credential.expiresAt]);
+}
+
+export function bearerToken(headers: Headers): string | null {
   return /^Bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? null;
 }
 

@@ -1,6 +1,13 @@
 import { AppError } from '../platform/errors';
+import type { Denial } from './types';
 
-export type AccountErrorCode = 'unauthorized' | 'forbidden' | 'not_found' | 'unavailable';
+export type AccountErrorCode =
+  | 'unauthorized'
+  | 'forbidden'
+  | 'account_suspended'
+  | 'not_found'
+  | 'conflict'
+  | 'unavailable';
 
 /** One text for every way in which a key can be wrong, so that a guess learns nothing. */
 export const unauthorized = () =>
@@ -8,14 +15,33 @@ export const unauthorized = () =>
     headers: { 'www-authenticate': 'Bearer' },
   });
 
-/** For `/v1/admin`, which no API key opens. */
+/** For `/v1/admin`. */
 export const notOperator = () =>
-  new AppError<AccountErrorCode>('unauthorized', 'The operator’s token is required.', {
-    headers: { 'www-authenticate': 'Bearer' },
-  });
+  new AppError<AccountErrorCode>(
+    'unauthorized',
+    'The operator’s token is required, or a key with the scope admin.',
+    { headers: { 'www-authenticate': 'Bearer' } },
+  );
 
 export const forbidden = (scope: string) =>
   new AppError<AccountErrorCode>('forbidden', `This key lacks the scope ${scope}.`);
+
+export const accountSuspended = () =>
+  new AppError<AccountErrorCode>(
+    'account_suspended',
+    'This account is suspended; whoever runs this service can lift that.',
+  );
+
+export function deniedFault(denial: Denial, scope: string): AppError {
+  switch (denial) {
+    case 'unauthorized':
+      return unauthorized();
+    case 'forbidden':
+      return forbidden(scope);
+    case 'account_suspended':
+      return accountSuspended();
+  }
+}
 
 export const accountNotFound = (what: string) =>
   new AppError<AccountErrorCode>('not_found', `There is no such ${what}.`);

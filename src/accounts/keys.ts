@@ -6,7 +6,7 @@
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isId } from '../platform/ids';
-import type { Credential, KeyId, UserId } from './types';
+import type { KeyCredential, KeyId, UserId, Whence } from './types';
 
 const PREFIX = 'fm_';
 const ID_PREFIX_CHARS = 4;
@@ -51,7 +51,18 @@ export function issueKey(input: {
 }
 
 /** Null for every text that is not, character by character, a key that was issued here. */
-export function readKey(text: string, signingSecret: string): Credential | null {
+export type ReadKey = (text: string, from: Whence) => KeyCredential | null;
+
+export function createReadKey(signingSecret: string): ReadKey {
+  return (text, from) => {
+    const proven = readKey(text, signingSecret);
+    return proven && { via: 'key', from, ...proven };
+  };
+}
+
+type Proven = Pick<KeyCredential, 'userId' | 'keyId' | 'secretHash'>;
+
+export function readKey(text: string, signingSecret: string): Proven | null {
   if (!KEY_TEXT.test(text)) return null;
   const bytes = Buffer.from(text.slice(PREFIX.length), 'base64url');
   const mac = macOf(bytes.subarray(0, MAC_AT), signingSecret);

@@ -4,7 +4,7 @@
  * `Account.version`; what D1 has not confirmed up to that version is news.
  */
 import type { Usage } from './admission';
-import type { Account, KeyId, KeyRecord } from './types';
+import { type Account, DEFAULT_LIMITS, type KeyId, type KeyRecord } from './types';
 
 export const accountTables: readonly string[] = [
   // One row. projected_version: the account version up to which D1 knows the account and its keys.
@@ -46,8 +46,23 @@ function stateOf<State>(rows: Iterable<StateRow>): State | null {
 }
 
 export function loadAccount(sql: SqlStorage): StoredAccount | null {
-  return stateOf<StoredAccount>(sql.exec<StateRow>('SELECT state FROM account WHERE id = 1'));
+  const stored = stateOf<StoredAccount>(
+    sql.exec<StateRow>('SELECT state FROM account WHERE id = 1'),
+  );
+  return stored && completeAccount(stored);
 }
+
+/** What rows of earlier versions have none of. */
+const completeAccount = (stored: StoredAccount): StoredAccount => ({
+  ...({ externalId: null, region: null, status: 'active' } as const),
+  ...stored,
+  limits: { ...DEFAULT_LIMITS, ...stored.limits },
+});
+
+const completeKey = (stored: KeyRecord): KeyRecord => ({
+  ...({ expiresAt: null, lastUsedAt: null, replaces: null } as const),
+  ...stored,
+});
 
 export function saveAccount(sql: SqlStorage, account: StoredAccount): void {
   sql.exec(
@@ -55,6 +70,13 @@ export function saveAccount(sql: SqlStorage, account: StoredAccount): void {
      ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
     JSON.stringify(account),
   );
+}
+
+/** Saves a change that D1 is to hear of. */
+export function raiseVersion(sql: SqlStorage, stored: StoredAccount): StoredAccount {
+  const next = { ...stored, version: stored.version + 1 };
+  saveAccount(sql, next);
+  return next;
 }
 
 export function loadUsage(sql: SqlStorage): Usage | null {
@@ -70,7 +92,8 @@ export function saveUsage(sql: SqlStorage, usage: Usage): void {
 }
 
 export function findKey(sql: SqlStorage, id: KeyId): KeyRecord | null {
-  return stateOf<KeyRecord>(sql.exec<StateRow>('SELECT state FROM api_keys WHERE id = ?', id));
+  const key = stateOf<KeyRecord>(sql.exec<StateRow>('SELECT state FROM api_keys WHERE id = ?', id));
+  return key && completeKey(key);
 }
 
 /** Oldest first, the revoked ones too. */
@@ -100,7 +123,7 @@ export function getNews(sql: SqlStorage): AccountNews | null {
     ),
   );
   if (!stored) return null;
-  const { webhookSecret: _, ...account } = stored;
+  const { webhookSecret: _, ...account } = completeAccount(stored);
   const keys = sql.exec<StateRow>(
     'SELECT state FROM api_keys WHERE version > (SELECT projected_version FROM account) ORDER BY id',
   );
@@ -119,5 +142,5 @@ export function confirmNews(sql: SqlStorage, version: number): void {
 }
 
 function keysOf(rows: Iterable<StateRow>): KeyRecord[] {
-  return [...rows].map((row) => JSON.parse(row.state) as KeyRecord);
+  return [...rows].map((row) => completeKey(JSON.parse(row.state) as KeyRecord));
 }

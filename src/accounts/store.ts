@@ -3,7 +3,7 @@
  * foreman reports; running twice or out of order changes nothing.
  */
 import type { AccountNews } from './limits';
-import type { Account, UserId } from './types';
+import { type Account, DEFAULT_LIMITS, type Limits, type UserId } from './types';
 
 export interface PageKey {
   readonly createdAt: number;
@@ -21,6 +21,9 @@ export interface AccountStore {
 interface UserRow {
   id: UserId;
   name: string;
+  external_id: string | null;
+  region: Account['region'];
+  status: Account['status'];
   limits: string;
   created_at: number;
   version: number;
@@ -29,7 +32,7 @@ interface UserRow {
 export function createAccountStore(db: D1Database): AccountStore {
   return {
     async getUserPage({ limit, after }) {
-      const columns = 'id, name, limits, created_at, version';
+      const columns = 'id, name, external_id, region, status, limits, created_at, version';
       const order = 'ORDER BY created_at DESC, id DESC LIMIT ?';
       const statement = after
         ? db
@@ -50,14 +53,19 @@ export function accountStatements(db: D1Database, news: AccountNews): D1Prepared
   const { account, keys } = news;
   const user = db
     .prepare(
-      `INSERT INTO users (id, name, limits, created_at, version) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO users (id, name, external_id, region, status, limits, created_at, version)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET
-         name = excluded.name, limits = excluded.limits, version = excluded.version
+         name = excluded.name, status = excluded.status, limits = excluded.limits,
+         version = excluded.version
        WHERE excluded.version > users.version`,
     )
     .bind(
       account.userId,
       account.name,
+      account.externalId,
+      account.region,
+      account.status,
       JSON.stringify(account.limits),
       account.createdAt,
       account.version,
@@ -89,7 +97,10 @@ function fromRow(row: UserRow): Account {
   return {
     userId: row.id,
     name: row.name,
-    limits: JSON.parse(row.limits) as Account['limits'],
+    externalId: row.external_id,
+    region: row.region,
+    status: row.status,
+    limits: { ...DEFAULT_LIMITS, ...(JSON.parse(row.limits) as Partial<Limits>) },
     createdAt: row.created_at,
     version: row.version,
   };

@@ -1,8 +1,9 @@
 /** Users, keys and limits as every part of Foreman speaks of them. */
 import { z } from 'zod';
+import type { Actor, By, Whence } from '../platform/actor';
 import type { KeyId, UserId } from '../platform/ids';
 
-export type { KeyId, UserId };
+export type { Actor, By, KeyId, UserId, Whence };
 
 export const scopes = ['requests:read', 'requests:write', 'admin', 'worker'] as const;
 export type Scope = (typeof scopes)[number];
@@ -10,13 +11,15 @@ export type Scope = (typeof scopes)[number];
 export const grantableScopes = [
   'requests:read',
   'requests:write',
+  'admin',
 ] as const satisfies readonly Scope[];
 export const DEFAULT_SCOPES: readonly Scope[] = ['requests:read', 'requests:write'];
 
 const limit = z.number().min(0).max(1_000_000);
 const wholeLimit = z.int().min(0).max(1_000_000);
+const MAX_ALLOWED_MODELS = 200;
 
-/** What one user may do. 0 means none at all; `monthly_budget_usd: null` means no budget is set. */
+/** What one user may do. 0 means none at all; null means that there is no such limit. */
 export const limitsSchema = z.strictObject({
   requests_per_minute: limit,
   burst: wholeLimit,
@@ -24,20 +27,15 @@ export const limitsSchema = z.strictObject({
   max_waiting: wholeLimit,
   images_per_day: wholeLimit,
   monthly_budget_usd: limit.nullable(),
+  max_images_per_request: wholeLimit,
+  /** Of 1,000,000 pixels, for one image. */
+  max_megapixels: limit.nullable(),
+  /** Ids as clients ask for them, `auto` among them. */
+  allowed_models: z.array(z.string().min(1).max(100)).max(MAX_ALLOWED_MODELS).nullable(),
 });
 export type Limits = z.output<typeof limitsSchema>;
 
-/** Why a request was not admitted, with the limit's number and its use. */
-export interface Refusal {
-  readonly code: 'rate_limited' | 'too_many_waiting' | 'quota_exceeded';
-  readonly limit: keyof Limits;
-  readonly allowed: number;
-  readonly used: number;
-  /** Null when waiting does not help, only another limit does. */
-  readonly retryAfterMs: number | null;
-  readonly message: string;
-}
-
+/** For users that are made without limits of their own; the setting of the same name may say otherwise. */
 export const DEFAULT_LIMITS: Limits = {
   requests_per_minute: 100,
   burst: 100,
@@ -45,15 +43,53 @@ export const DEFAULT_LIMITS: Limits = {
   max_waiting: 1000,
   images_per_day: 10_000,
   monthly_budget_usd: null,
+  max_images_per_request: 8,
+  max_megapixels: null,
+  allowed_models: null,
 };
 
-/** What a key's text proves by its MAC, before any look-up; whether it is active is not known yet. */
-export interface Credential {
+export type RefusalCode =
+  | 'rate_limited'
+  | 'too_many_waiting'
+  | 'quota_exceeded'
+  | 'limit_exceeded'
+  | 'model_not_allowed';
+
+/** Why a request was not admitted, with the limit's number and its use. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly limit: keyof Limits;
+  readonly allowed: number | readonly string[];
+  /** What counts against it now; for a cap, what was asked for. */
+  readonly used: number | string;
+  /** Null when waiting does not help, only another limit or another request does. */
+  readonly retryAfterMs: number | null;
+  readonly message: string;
+}
+
+interface CredentialBase {
   readonly userId: UserId;
+  readonly from: Whence;
+}
+
+/** What a key's text proves by its MAC, before any look-up; whether it is active is not known yet. */
+export interface KeyCredential extends CredentialBase {
+  readonly via: 'key';
   readonly keyId: KeyId;
   /** Hex SHA-256 of the key's secret part: all that the foreman keeps of it. */
   readonly secretHash: string;
 }
+
+/** A token of another issuer, checked by its signature: valid until it expires. */
+export interface TokenCredential extends CredentialBase {
+  readonly via: 'token';
+  readonly issuer: string;
+  readonly subject: string;
+  readonly scopes: readonly Scope[];
+  readonly expiresAt: number;
+}
+
+export type Credential = KeyCredential | TokenCredential;
 
 export interface KeyRecord {
   readonly id: KeyId;
@@ -62,18 +98,53 @@ export interface KeyRecord {
   readonly secretHash: string;
   readonly macVersion: number;
   readonly createdAt: number;
+  /** Refused from then on; null: never. */
+  readonly expiresAt: number | null;
   readonly revokedAt: number | null;
+  /** To within ten minutes, and reads that trust a verdict may go unnoticed; null: never. */
+  readonly lastUsedAt: number | null;
+  /** The key that this one was made to replace. */
+  readonly replaces: KeyId | null;
 }
+
+/** Where Cloudflare may place a user's foreman; a hint, taken once. */
+export const regions = [
+  'wnam',
+  'enam',
+  'sam',
+  'weur',
+  'eeur',
+  'apac',
+  'oc',
+  'afr',
+  'me',
+] as const satisfies readonly DurableObjectLocationHint[];
+export type Region = (typeof regions)[number];
+
+/** `suspended`: keys refuse, and nothing more is started. `deleting`: for good. */
+export type AccountStatus = 'active' | 'suspended' | 'deleting';
 
 export interface Account {
   readonly userId: UserId;
   readonly name: string;
+  /** The operator's own name of the user, or `<issuer>|<subject>` of one who signs in; unique. */
+  readonly externalId: string | null;
+  readonly region: Region | null;
   readonly limits: Limits;
+  readonly status: AccountStatus;
   readonly createdAt: number;
   readonly version: number;
 }
 
 /** The foreman's answer to "may this key do this?". */
 export type Authorization =
-  | { readonly ok: true; readonly scopes: readonly Scope[]; readonly name: string }
-  | { readonly ok: false; readonly code: 'unauthorized' | 'forbidden' };
+  | {
+      readonly ok: true;
+      readonly scopes: readonly Scope[];
+      readonly name: string;
+      /** When it will be refused; null: not by itself. */
+      readonly until: number | null;
+    }
+  | { readonly ok: false; readonly code: Denial };
+
+export type Denial = 'unauthorized' | 'forbidden' | 'account_suspended';

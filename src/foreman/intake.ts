@@ -1,14 +1,10 @@
-/** What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction. */
-import {
-  type Admission,
-  admit,
-  admitReady,
-  rateLimitHeaders,
-  type Usage,
-} from '../accounts/admission';
+/**
+ * What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction, once
+ * the caller's credential has been checked.
+ */
+import { type Admission, admit, admitReady, type Usage } from '../accounts/admission';
 import * as accounts from '../accounts/limits';
-import { checkCredential } from '../accounts/tenancy';
-import type { Credential, Limits, Refusal } from '../accounts/types';
+import type { Credential, Denial, Limits, Refusal } from '../accounts/types';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';
 import * as ledger from '../requests/ledger';
@@ -19,14 +15,12 @@ import { isTerminal } from '../requests/types';
 import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
 import { findReady, forgetReusable, joinOrMake } from './reusing';
 
-type Denied = { readonly outcome: 'unauthorized' | 'forbidden' };
+export type Denied = { readonly outcome: Denial };
 
 export interface Submission {
   readonly credential: Credential;
   readonly spec: RequestSpec;
   readonly warnings: readonly string[];
-  /** The least it can cost, in micro-dollars. */
-  readonly floorMicros: number;
   /** SHA-256 of the canonical body; compared when the idempotency key is seen again. */
   readonly fingerprint: string;
 }
@@ -39,17 +33,12 @@ export interface Snapshot {
 }
 
 export type SubmitAnswer =
-  | ({ readonly outcome: 'accepted'; readonly headers: Record<string, string> } & Snapshot)
-  | ({ readonly outcome: 'replayed' } & Snapshot)
+  | ({ readonly outcome: 'accepted' | 'replayed' } & Snapshot)
   /** The request of this key has left for D1. */
   | { readonly outcome: 'replayed_archived'; readonly requestId: RequestId }
   | { readonly outcome: 'deleted' }
   | { readonly outcome: 'mismatch' }
-  | {
-      readonly outcome: 'refused';
-      readonly refusal: Refusal;
-      readonly headers: Record<string, string>;
-    }
+  | { readonly outcome: 'refused'; readonly refusal: Refusal }
   | Denied;
 
 export type ReadAnswer =
@@ -58,9 +47,7 @@ export type ReadAnswer =
   | Denied;
 
 export function submit(desk: Desk, submission: Submission): SubmitAnswer {
-  const { credential, spec } = submission;
-  const allowed = checkCredential(desk.sql, credential, 'requests:write');
-  if (!allowed.ok) return { outcome: allowed.code };
+  const { spec } = submission;
   const earlier = replay(desk, submission);
   if (earlier) return earlier;
 
@@ -73,10 +60,7 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const verdict = ready
     ? admitReady({ usage, limits, now: desk.now })
     : admitToMake(desk, { usage, limits, submission });
-  if (!verdict.admitted) {
-    const headers = rateLimitHeaders(usage, limits, desk.now);
-    return { outcome: 'refused', refusal: verdict.refusal, headers };
-  }
+  if (!verdict.admitted) return { outcome: 'refused', refusal: verdict.refusal };
   accounts.saveUsage(desk.sql, verdict.usage);
   if (spec.idempotencyKey !== null) {
     const { idempotencyKey: key, id: requestId } = spec;
@@ -85,18 +69,25 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   }
   const state = ready ?? start(desk, asked, limits);
   insert(desk, state);
-  const headers = rateLimitHeaders(verdict.usage, limits, desk.now);
-  return { outcome: 'accepted', headers, ...snapshotOf(desk, state) };
+  return { outcome: 'accepted', ...snapshotOf(desk, state) };
 }
 
 function admitToMake(
   desk: Desk,
   of: { readonly usage: Usage; readonly limits: Limits; readonly submission: Submission },
 ): Admission {
-  const { spec, floorMicros } = of.submission;
+  const { spec } = of.submission;
   const { active: running, waiting } = desk.memory;
   const { usage, limits } = of;
-  return admit({ usage, limits, waiting, running, units: spec.units, floorMicros, now: desk.now });
+  return admit({
+    usage,
+    limits,
+    waiting,
+    running,
+    units: spec.units,
+    floorMicros: spec.floorMicros,
+    now: desk.now,
+  });
 }
 
 function start(desk: Desk, asked: Queued, limits: Limits): RequestState {
@@ -112,21 +103,19 @@ export function submitAll(desk: Desk, submissions: readonly Submission[]): Submi
 
 /** The same call again (a retried RPC), or the same idempotency key again. */
 function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
-  const { credential, spec, fingerprint } = submission;
+  const { spec, fingerprint } = submission;
   const same = ledger.getOne(desk.sql, spec.id);
   if (same?.state.status === 'deleted') return { outcome: 'deleted' };
-  if (same) return { outcome: 'accepted', headers: {}, ...snapshotOf(desk, same.state) };
+  if (same) return { outcome: 'accepted', ...snapshotOf(desk, same.state) };
   if (spec.idempotencyKey === null) return null;
-  return replayOf(desk, { credential, key: spec.idempotencyKey, fingerprint });
+  return replayOf(desk, { key: spec.idempotencyKey, fingerprint });
 }
 
 /** What an idempotency key stands for; null when it is free. */
 export function replayOf(
   desk: Viewing,
-  input: { readonly credential: Credential; readonly key: string; readonly fingerprint: string },
+  input: { readonly key: string; readonly fingerprint: string },
 ): SubmitAnswer | null {
-  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
-  if (!allowed.ok) return { outcome: allowed.code };
   const record = ledger.getIdempotency(desk.sql, input.key);
   if (!record) return null;
   if (record.fingerprint !== input.fingerprint) return { outcome: 'mismatch' };
@@ -136,25 +125,15 @@ export function replayOf(
   return { outcome: 'replayed', ...snapshotOf(desk, row.state) };
 }
 
-export function read(
-  desk: Viewing,
-  input: { readonly credential: Credential; readonly id: RequestId },
-): ReadAnswer {
-  const allowed = checkCredential(desk.sql, input.credential, 'requests:read');
-  if (!allowed.ok) return { outcome: allowed.code };
-  const row = ledger.getOne(desk.sql, input.id);
+export function read(desk: Viewing, id: RequestId): ReadAnswer {
+  const row = ledger.getOne(desk.sql, id);
   if (!row) return { outcome: 'absent' };
   if (row.state.status === 'deleted') return { outcome: 'deleted' };
   return { outcome: 'found', ...snapshotOf(desk, row.state) };
 }
 
-export function cancel(
-  desk: Desk,
-  input: { readonly credential: Credential; readonly id: RequestId },
-): ReadAnswer {
-  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
-  if (!allowed.ok) return { outcome: allowed.code };
-  const row = ledger.getOne(desk.sql, input.id);
+export function cancel(desk: Desk, id: RequestId): ReadAnswer {
+  const row = ledger.getOne(desk.sql, id);
   if (!row) return { outcome: 'absent' };
   if (row.state.status === 'deleted') return { outcome: 'deleted' };
   const state = lifecycle.cancel(row.state, desk.now);
@@ -174,9 +153,7 @@ export function remove(
     readonly id: RequestId;
     readonly archived: Pick<RequestState, 'version' | 'reuseKey'> | null;
   },
-): { readonly outcome: 'deleted' | 'absent' } | Denied {
-  const allowed = checkCredential(desk.sql, input.credential, 'requests:write');
-  if (!allowed.ok) return { outcome: allowed.code };
+): { readonly outcome: 'deleted' | 'absent' } {
   const row = ledger.getOne(desk.sql, input.id);
   const { userId } = input.credential;
   if (!row) {

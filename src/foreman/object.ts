@@ -4,9 +4,11 @@
  * Messages leave after the commit and are sent again until their receiver confirms them.
  */
 import { DurableObject } from 'cloudflare:workers';
+import * as keyRing from '../accounts/key-ring';
 import * as accounts from '../accounts/limits';
+import { describe, type Me, rateLimitOf } from '../accounts/me';
 import * as tenancy from '../accounts/tenancy';
-import type { Account, Authorization, Credential, KeyRecord, Limits } from '../accounts/types';
+import type { Account, Authorization, By, Credential, KeyRecord, Scope } from '../accounts/types';
 import type { DeliveryId, KeyId, RequestId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
 import * as ledger from '../requests/ledger';
@@ -28,6 +30,15 @@ import { type Revival, type ReviveAnswer, revive } from './reviving';
 import { migrate } from './schema';
 import { answerWatch, dismissWatchers, tellWatchers } from './watch';
 import * as work from './work';
+
+/** What a client's call is answered with. */
+export interface Heard<T> {
+  readonly answer: T;
+  /** How the user's rate limit stands, as headers; null for one who has no business here. */
+  readonly rateLimit: Readonly<Record<string, string>> | null;
+}
+
+type Named = { readonly credential: Credential; readonly id: RequestId };
 
 export class Foreman extends DurableObject<Env> {
   readonly #memory: Memory;
@@ -57,39 +68,55 @@ export class Foreman extends DurableObject<Env> {
 
   // --- Clients -------------------------------------------------------------------------------------
 
-  submit(submission: intake.Submission): intake.SubmitAnswer {
-    return this.#change((desk) => intake.submit(desk, submission));
+  submit(submission: intake.Submission): Heard<intake.SubmitAnswer> {
+    return this.#asked(submission.credential, 'requests:write', () =>
+      this.#change((desk) => intake.submit(desk, submission)),
+    );
   }
 
-  submitAll(submissions: readonly intake.Submission[]): intake.SubmitAnswer[] {
-    return this.#change((desk) => intake.submitAll(desk, submissions));
+  /** All of one user, and by one credential. */
+  submitAll(submissions: readonly intake.Submission[]): Heard<intake.SubmitAnswer[]> {
+    const [first] = submissions;
+    if (!first) return { answer: [], rateLimit: null };
+    const { answer, rateLimit } = this.#asked(first.credential, 'requests:write', () =>
+      this.#change((desk) => intake.submitAll(desk, submissions)),
+    );
+    return { answer: Array.isArray(answer) ? answer : submissions.map(() => answer), rateLimit };
   }
 
-  replayOf(input: Parameters<typeof intake.replayOf>[1]): intake.SubmitAnswer | null {
-    return intake.replayOf(this.#view(), input);
+  replayOf(
+    input: Parameters<typeof intake.replayOf>[1] & { credential: Credential },
+  ): Heard<intake.SubmitAnswer | null> {
+    return this.#asked(input.credential, 'requests:write', () =>
+      intake.replayOf(this.#view(), input),
+    );
   }
 
-  read(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
-    return intake.read(this.#view(), input);
+  read({ credential, id }: Named): Heard<intake.ReadAnswer> {
+    return this.#asked(credential, 'requests:read', () => intake.read(this.#view(), id));
   }
 
-  cancel(input: { credential: Credential; id: RequestId }): intake.ReadAnswer {
-    return this.#change((desk) => intake.cancel(desk, input));
+  cancel({ credential, id }: Named): Heard<intake.ReadAnswer> {
+    return this.#asked(credential, 'requests:write', () =>
+      this.#change((desk) => intake.cancel(desk, id)),
+    );
   }
 
   /** Resolves when the stored objects are gone or, should R2 fail, are due to be tried again. */
   async remove(
     input: Parameters<typeof intake.remove>[1],
-  ): Promise<ReturnType<typeof intake.remove>> {
-    const answer = this.#change((desk) => intake.remove(desk, input));
-    if (answer.outcome === 'deleted') await this.#purge(input.id);
-    return answer;
+  ): Promise<Heard<ReturnType<typeof intake.remove> | intake.Denied>> {
+    const heard = this.#asked(input.credential, 'requests:write', () =>
+      this.#change((desk) => intake.remove(desk, input)),
+    );
+    if (heard.answer.outcome === 'deleted') await this.#purge(input.id);
+    return heard;
   }
 
-  deliveriesOf(input: { credential: Credential; id: RequestId }): Delivery[] | null {
-    const readable = intake.read(this.#view(), input);
-    if (readable.outcome === 'unauthorized' || readable.outcome === 'forbidden') return null;
-    return deliveries.getOfRequest(this.#fixed.sql, input.id);
+  deliveriesOf({ credential, id }: Named): Heard<Delivery[] | intake.Denied> {
+    return this.#asked(credential, 'requests:read', () =>
+      deliveries.getOfRequest(this.#fixed.sql, id),
+    );
   }
 
   /** The only HTTP that reaches the object: a WebSocket that watches one request. */
@@ -163,10 +190,10 @@ export class Foreman extends DurableObject<Env> {
 
   // --- Accounts ------------------------------------------------------------------------------------
 
-  createAccount(account: Omit<Account, 'version'> & { webhookSecret: string }): Account {
+  createAccount({ account, by }: { account: tenancy.NewAccount; by: By }): Account {
     return this.#change((desk) => {
       wakeProjector(desk, account.userId);
-      return tenancy.createAccount(desk, account);
+      return tenancy.createAccount(desk, account, by);
     });
   }
 
@@ -174,37 +201,42 @@ export class Foreman extends DurableObject<Env> {
     return tenancy.getAccount(this.#fixed);
   }
 
-  changeLimits(limits: Partial<Limits>): Account | null {
-    return this.#changeAccount((desk) => tenancy.changeLimits(desk, limits));
+  changeAccount(input: { changes: tenancy.AccountChanges; by: By }): Account | null {
+    return this.#changeAccount((desk) => tenancy.changeAccount(desk, input.changes, input.by));
   }
 
-  addKey(key: KeyRecord): KeyRecord | null {
-    return this.#changeAccount((desk) => tenancy.addKey(desk, key));
+  addKey({ key, by }: { key: KeyRecord; by: By }): KeyRecord | null {
+    return this.#changeAccount((desk) => keyRing.addKey(desk, key, by));
   }
 
-  revokeKey(id: KeyId): KeyRecord | null {
-    const revoked = this.#changeAccount((desk) => tenancy.revokeKey(desk, id));
+  revokeKey({ id, by }: { id: KeyId; by: By }): KeyRecord | null {
+    const revoked = this.#changeAccount((desk) => keyRing.revokeKey(desk, id, by));
     dismissWatchers(this.ctx, id);
     return revoked;
   }
 
   listKeys(): KeyRecord[] | null {
-    return tenancy.listKeys(this.#fixed);
+    return keyRing.listKeys(this.#fixed);
   }
 
-  authorize(credential: Credential): Authorization {
-    return tenancy.checkCredential(this.#fixed.sql, credential, null);
-  }
-
-  me(credential: Credential): tenancy.Me | null {
-    const { active, waiting } = this.#memory;
+  authorize(credential: Credential): Heard<Authorization> {
     const now = Date.now();
-    return tenancy.describe({ ...this.#fixed, now }, { credential, running: active, waiting });
+    const answer = keyRing.checkCredential({ ...this.#fixed, now }, credential, null);
+    return { answer, rateLimit: answer.ok ? this.#rateLimit() : null };
   }
 
-  defaultWebhookSecret(credential: Credential): string | null {
-    const allowed = tenancy.checkCredential(this.#fixed.sql, credential, 'requests:write');
-    return allowed.ok ? (accounts.loadAccount(this.#fixed.sql)?.webhookSecret ?? null) : null;
+  me(credential: Credential): Heard<Me | null | intake.Denied> {
+    return this.#asked(credential, 'requests:read', () => {
+      const { active: running, waiting } = this.#memory;
+      return describe({ ...this.#fixed, now: Date.now() }, { credential, running, waiting });
+    });
+  }
+
+  defaultWebhookSecret(credential: Credential): Heard<{ secret: string } | null | intake.Denied> {
+    return this.#asked(credential, 'requests:write', () => {
+      const account = accounts.loadAccount(this.#fixed.sql);
+      return account && { secret: account.webhookSecret };
+    });
   }
 
   // --- Time ----------------------------------------------------------------------------------------
@@ -236,6 +268,18 @@ export class Foreman extends DurableObject<Env> {
       for (const id of ids) ledger.markNews(desk.sql, id);
       wakeProjector(desk, account.userId);
     });
+  }
+
+  /** The credential first, then the work; nothing comes in between. */
+  #asked<T>(credential: Credential, scope: Scope, work: () => T): Heard<T | intake.Denied> {
+    const now = Date.now();
+    const allowed = keyRing.checkCredential({ ...this.#fixed, now }, credential, scope);
+    if (!allowed.ok) return { answer: { outcome: allowed.code }, rateLimit: null };
+    return { answer: work(), rateLimit: this.#rateLimit() };
+  }
+
+  #rateLimit(): Record<string, string> | null {
+    return rateLimitOf({ ...this.#fixed, now: Date.now() });
   }
 
   #view(): intake.Viewing {
@@ -308,7 +352,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   #follow(effects: readonly Effect[]): void {
-    tellWatchers(this.ctx, this.#view(), effects);
+    tellWatchers(this.ctx, this.#view(), effects, () => this.#rateLimit());
     const sends = this.#outbox.send(effects);
     if (sends) this.ctx.waitUntil(sends);
     for (const effect of effects) {

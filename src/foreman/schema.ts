@@ -1,4 +1,5 @@
 /** The tables of one user's foreman. Append a step, never edit one: objects upgrade as they wake. */
+import { auditTables } from '../accounts/audit-rows';
 import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
 import { followerTables, requestTables } from '../requests/ledger';
@@ -8,6 +9,7 @@ import { deliveryTables } from '../webhooks/deliveries';
 const steps: readonly (readonly string[])[] = [
   [...accountTables, ...requestTables, ...deliveryTables],
   [...abandonedTables, ...followerTables, ...reuseTables],
+  [...auditTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

@@ -7,7 +7,7 @@ import { flagsOf, isWorthAnotherTry } from '../platform/durable-objects';
 import { AppError } from '../platform/errors';
 import type { UserId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
-import type { Foreman } from './object';
+import type { Foreman, Heard } from './object';
 
 const methods = [
   'submit',
@@ -33,7 +33,7 @@ const methods = [
   'recheck',
   'createAccount',
   'getAccount',
-  'changeLimits',
+  'changeAccount',
   'addKey',
   'revokeKey',
   'listKeys',
@@ -47,21 +47,39 @@ type Method = (typeof methods)[number];
 export type RemoteForeman = {
   readonly [M in Method]: (
     ...args: Parameters<Foreman[M]>
-  ) => Promise<Awaited<ReturnType<Foreman[M]>>>;
+  ) => Promise<Told<ReturnType<Foreman[M]>>>;
 };
+type Told<Answer> = Awaited<Answer> extends Heard<infer T> ? T : Awaited<Answer>;
+
+/** Is given what every answer to a client says of the user's rate limit. */
+export type Note = (rateLimit: Heard<unknown>['rateLimit']) => void;
 
 export function stubOf(env: Pick<Env, 'FOREMAN'>, userId: UserId): DurableObjectStub<Foreman> {
   return env.FOREMAN.getByName(userId);
 }
 
-export function foremanFor(env: Pick<Env, 'FOREMAN'>, userId: UserId): RemoteForeman {
+export function foremanFor(
+  env: Pick<Env, 'FOREMAN'>,
+  userId: UserId,
+  note: Note = () => {},
+): RemoteForeman {
   const remote = methods.map((method) => {
     const call = (...args: unknown[]) => callOf(stubOf(env, userId), method)(...args);
-    return [method, (...args: unknown[]) => withAnotherTry(() => call(...args))] as const;
+    const ask = async (...args: unknown[]) => {
+      const answer = await withAnotherTry(() => call(...args));
+      if (!isHeard(answer)) return answer;
+      note(answer.rateLimit);
+      return answer.answer;
+    };
+    return [method, ask] as const;
   });
   // One entry per method name, each passing its arguments on as they are.
   return Object.fromEntries(remote) as unknown as RemoteForeman;
 }
+
+/** No answer but `Heard` has a member of this name. */
+const isHeard = (answer: unknown): answer is Heard<unknown> =>
+  typeof answer === 'object' && answer !== null && 'rateLimit' in answer;
 
 /** The object's one HTTP call, with the same other try. */
 export function fetchForeman(

@@ -6,11 +6,14 @@ import type { Credential } from '../accounts/types';
 import type { KeyId, RequestId } from '../platform/ids';
 import type { Effect } from './desk';
 import { type ReadAnswer, type Snapshot, snapshotOf, type Viewing } from './intake';
+import type { Heard } from './object';
 
 /** The socket's first message is the present state; a message follows for every new version. */
-export type WatchMessage = Snapshot;
+export type WatchMessage = Snapshot & Pick<Heard<unknown>, 'rateLimit'>;
 
 const HEADER = 'x-foreman-watch';
+/** Of those who watch with a token. */
+const NO_KEY = 'token';
 
 /** What a watcher asks for travels in a header: the object is reachable from this script only. */
 export function watchRequest(input: { credential: Credential; id: RequestId }): Request {
@@ -22,7 +25,7 @@ export function watchRequest(input: { credential: Credential; id: RequestId }): 
 export function answerWatch(
   ctx: DurableObjectState,
   request: Request,
-  read: (input: { credential: Credential; id: RequestId }) => ReadAnswer,
+  read: (input: { credential: Credential; id: RequestId }) => Heard<ReadAnswer>,
 ): Response {
   const asked = request.headers.get(HEADER);
   if (asked === null || request.headers.get('upgrade') !== 'websocket') {
@@ -30,14 +33,15 @@ export function answerWatch(
   }
   // Written by `watchRequest` in this same script.
   const input = JSON.parse(asked) as { credential: Credential; id: RequestId };
-  const answer = read(input);
+  const { answer, rateLimit } = read(input);
   if (answer.outcome !== 'found') {
     return new Response(null, { status: 404, headers: { 'x-foreman-outcome': answer.outcome } });
   }
   const { 0: client, 1: server } = new WebSocketPair();
-  ctx.acceptWebSocket(server, [input.id, input.credential.keyId]);
+  const { id, credential } = input;
+  ctx.acceptWebSocket(server, [id, credential.via === 'key' ? credential.keyId : NO_KEY]);
   const { state, position, eta } = answer;
-  server.send(JSON.stringify({ state, position, eta } satisfies WatchMessage));
+  server.send(JSON.stringify({ state, position, eta, rateLimit } satisfies WatchMessage));
   return new Response(null, { status: 101, webSocket: client });
 }
 
@@ -50,15 +54,17 @@ export function tellWatchers(
   ctx: DurableObjectState,
   desk: Viewing,
   effects: readonly Effect[],
+  rateLimit: () => WatchMessage['rateLimit'],
 ): void {
   for (const effect of effects) {
     if (!('tell' in effect)) continue;
     const sockets = ctx.getWebSockets(effect.tell);
     if (sockets.length === 0) continue;
-    const message = JSON.stringify(snapshotOf(desk, effect.state) satisfies WatchMessage);
+    const message: WatchMessage = { ...snapshotOf(desk, effect.state), rateLimit: rateLimit() };
+    const text = JSON.stringify(message);
     for (const socket of sockets) {
       try {
-        socket.send(message);
+        socket.send(text);
       } catch {
         // The watcher hung up; its close event is on its way.
       }

@@ -6,7 +6,6 @@ import { type HttpEnv, invalidFields, jsonBody, validationHook } from '../platfo
 import type { JsonObject } from '../platform/json';
 import { apiKeySecurity, problemResponses, problemSchema } from '../platform/openapi';
 import { readIdempotencyKey } from '../requests/idempotency';
-import type { Submitted } from '../requests/service';
 import { isTerminal } from '../requests/types';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
 import type { GenerationService, SubmitInput } from './service';
@@ -97,7 +96,6 @@ export function createBatchRoutes(deps: {
     });
     const submitted = await deps.generation.submitAll(inputs);
     refuseDenied(submitted);
-    for (const [name, value] of Object.entries(rateLimitOf(submitted))) c.header(name, value);
     const answers = submitted.values();
     const describe = (error: unknown) => deps.describeFault(error, c.get('correlationId'));
     return c.json(
@@ -118,18 +116,6 @@ export function createBatchRoutes(deps: {
   return app;
 }
 
-/** As the last item that the foreman counted or refused found it. */
-function rateLimitOf(answers: readonly PromiseSettledResult<Submitted>[]): Record<string, string> {
-  const headers = answers.map((answer) =>
-    answer.status === 'fulfilled' ? answer.value.headers : headersOf(answer.reason),
-  );
-  const last = headers.findLast((own) => Object.keys(own).some(isRateLimit)) ?? {};
-  return Object.fromEntries(Object.entries(last).filter(([name]) => isRateLimit(name)));
-}
-
-const headersOf = (fault: unknown) => (fault instanceof AppError && fault.details.headers) || {};
-const isRateLimit = (name: string) => name.toLowerCase().startsWith('ratelimit');
-
 /** A key that opens nothing is refused as a whole, as by every other route. */
 function refuseDenied(answers: readonly PromiseSettledResult<unknown>[]): void {
   const denials = answers.flatMap((answer) =>
@@ -138,5 +124,7 @@ function refuseDenied(answers: readonly PromiseSettledResult<unknown>[]): void {
   if (denials.length > 0 && denials.length === answers.length) throw denials[0];
 }
 
+const denials = new Set(['unauthorized', 'forbidden', 'account_suspended']);
+
 const isDenial = (fault: unknown): fault is AppError =>
-  fault instanceof AppError && (fault.code === 'unauthorized' || fault.code === 'forbidden');
+  fault instanceof AppError && denials.has(fault.code);

@@ -83,7 +83,7 @@ export function createGenerationRoutes(deps: GenerationRouteDeps): OpenAPIHono<H
     const rawBody = (await c.req.json()) as JsonObject;
     const isDry = body.dry_run || c.req.valid('query').dry_run === 'true';
     const credential = isDry
-      ? await deps.authenticate.principal(c.req.raw.headers, 'requests:write')
+      ? await deps.authenticate.principal(c.get('asking'), 'requests:write')
       : await credentialFor(deps.authenticate, c, [body]);
     const idempotencyKey = readIdempotencyKey(c.req.header('idempotency-key'));
     const input = { credential, body, rawBody, context: { ...contextOf(c), idempotencyKey } };
@@ -95,7 +95,7 @@ export function createGenerationRoutes(deps: GenerationRouteDeps): OpenAPIHono<H
   });
 
   app.openapi(modelsRoute, async (c) => {
-    await deps.authenticate.principal(c.req.raw.headers, 'requests:read');
+    await deps.authenticate.principal(c.get('asking'), 'requests:read');
     const items = deps.catalog.models.map((model) => presentModel(model, deps.catalog));
     return c.json({ items, next_cursor: null }, 200);
   });

@@ -114,8 +114,7 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       deps.inputs.keep({ userId, input: judged.input }),
     );
     const spec = await specOf({ ...input, judged: { ...judged, input: kept }, now: deps.now() });
-    const floorMicros = judged.assessment.cheapestMicros;
-    return { credential, spec, warnings: judged.warnings, floorMicros, fingerprint };
+    return { credential, spec, warnings: judged.warnings, fingerprint };
   };
 
   /**
@@ -222,6 +221,8 @@ async function specOf(
     priority: body.priority,
     maxAttempts: body.max_attempts,
     maxCostMicros: microsOf(body.max_cost_usd),
+    floorMicros: judged.assessment.cheapestMicros,
+    onBudget: 'reject',
     retryUnknown: body.retry_unknown,
     webhook: body.webhook_url
       ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }

@@ -11,10 +11,9 @@ export function credentialFor(
   bodies: readonly SubmissionBody[],
 ) {
   const hasInputs = bodies.some(({ image, mask }) => image !== undefined || mask !== undefined);
-  const { headers } = c.req.raw;
   return hasInputs
-    ? authenticate.principal(headers, 'requests:write')
-    : authenticate.credential(headers);
+    ? authenticate.principal(c.get('asking'), 'requests:write')
+    : authenticate.credential(c.get('asking'));
 }
 
 export const contextOf = (c: Context<HttpEnv>) => ({

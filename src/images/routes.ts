@@ -103,7 +103,7 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
 
   const owner = async (c: Context<HttpEnv>) =>
-    (await authenticate.principal(c.req.raw.headers, 'requests:read')).userId;
+    (await authenticate.principal(c.get('asking'), 'requests:read')).userId;
 
   app.openapi(contentRoute, async (c) => {
     const now = deps.now();
@@ -132,7 +132,7 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
   });
 
   app.openapi(uploadRoute, async (c) => {
-    const { userId } = await authenticate.principal(c.req.raw.headers, 'requests:write');
+    const { userId } = await authenticate.principal(c.get('asking'), 'requests:write');
     const kept = await images.keepUpload({ userId, image: bodyOf(c.req.raw), now: deps.now() });
     if (kept.outcome === 'invalid') throw notAnImage(kept.reason);
     c.header('Location', `/v1/images/${kept.image.id}`);

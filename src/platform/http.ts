@@ -3,12 +3,22 @@
  * documents (RFC 9457). Knows no feature.
  */
 import type { Context, MiddlewareHandler } from 'hono';
+import type { By, Whence } from './actor';
 import { AppError, type ErrorDetails, type FieldError } from './errors';
 import { jsonDepth, MAX_JSON_DEPTH } from './json';
+
+/** What there is to find out who is asking. One object per request, so that it is found out once. */
+export interface Asking {
+  readonly headers: Headers;
+  readonly from: Whence;
+}
 
 export interface HttpEnv {
   Bindings: Env;
   Variables: {
+    asking: Asking;
+    /** Who does something that is put on record; set by routes of the operator's. */
+    by: By;
     correlationId: string;
     traceparent: string | null;
     /** Scheme and host that links in the answer start with. */
@@ -24,6 +34,8 @@ const CORRELATION_ID = /^[\x21-\x7e]{1,128}$/;
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export interface Problem {
+  /** A URI of a registered type; without one the status says it all. */
+  readonly type?: string;
   readonly status: number;
   readonly code: string;
   readonly title: string;
@@ -48,7 +60,7 @@ export function problemBody(
   details: ErrorDetails = {},
 ): Record<string, unknown> {
   return {
-    type: 'about:blank',
+    type: problem.type ?? 'about:blank',
     title: problem.title,
     status: problem.status,
     detail: problem.detail,
@@ -68,7 +80,11 @@ export function requestContext(publicOrigin: string | null): MiddlewareHandler<H
   return async (c, next) => {
     const given = c.req.header('x-correlation-id') ?? c.req.header('x-request-id');
     const valid = given !== undefined && CORRELATION_ID.test(given);
-    c.set('correlationId', valid ? given : crypto.randomUUID());
+    const correlationId = valid ? given : crypto.randomUUID();
+    c.set('correlationId', correlationId);
+    const { headers } = c.req.raw;
+    const address = headers.get('cf-connecting-ip');
+    c.set('asking', { headers, from: { address, correlationId } });
     const traceparent = c.req.header('traceparent');
     c.set('traceparent', traceparent && TRACEPARENT.test(traceparent) ? traceparent : null);
     c.set('origin', publicOrigin ?? new URL(c.req.url).origin);

@@ -1,27 +1,40 @@
 /**
- * Ids are `<prefix>_<cell><time><random>`: the cell names the shard that holds the object (`0`
- * today), the time makes ids sortable by creation, and 80 random bits make them unguessable.
+ * Ids are `<prefix>_<cell><time><random>`: the cell names where the object is held and never changes,
+ * the time makes ids sortable by creation, and 80 random bits make them unguessable.
  */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 10;
 const RANDOM_CHARS = 16;
-const CELL = '0';
 
-export type IdPrefix = 'req' | 'usr' | 'key' | 'dlv' | 'ded';
+/** `0`: anywhere. `e`: the European Union. What belongs to a user has the user's cell. */
+export type Cell = '0' | 'e';
+const CELL_AT = 4;
+
+export type IdPrefix = 'req' | 'usr' | 'key' | 'dlv' | 'ded' | 'aud';
 export type Id<Prefix extends IdPrefix> = `${Prefix}_${string}`;
 export type RequestId = Id<'req'>;
 export type UserId = Id<'usr'>;
 export type KeyId = Id<'key'>;
 export type DeliveryId = Id<'dlv'>;
+export type AuditId = Id<'aud'>;
 
 /** The part after the prefix: cell, time and random, always 27 characters. */
-export const ID_BODY_PATTERN = `[0-9a-hjkmnp-tv-z]{${1 + TIME_CHARS + RANDOM_CHARS}}`;
+export const ID_BODY_PATTERN = `[0e][0-9a-hjkmnp-tv-z]{${TIME_CHARS + RANDOM_CHARS}}`;
 
-export function newId<Prefix extends IdPrefix>(prefix: Prefix, now: number): Id<Prefix> {
+export function newId<Prefix extends IdPrefix>(
+  prefix: Prefix,
+  now: number,
+  cell: Cell = '0',
+): Id<Prefix> {
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_CHARS));
   let suffix = '';
   for (const byte of random) suffix += ALPHABET[byte & 31];
-  return `${prefix}_${CELL}${encodeTime(now)}${suffix}`;
+  return `${prefix}_${cell}${encodeTime(now)}${suffix}`;
+}
+
+/** For an id that `isId` takes; a cell that does not exist is none of ours. */
+export function cellOf(id: Id<IdPrefix>): Cell {
+  return id.charAt(CELL_AT) === 'e' ? 'e' : '0';
 }
 
 const PATTERNS = new Map<IdPrefix, RegExp>();

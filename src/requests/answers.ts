@@ -12,8 +12,7 @@ export function answerSubmitted(
   submitted: Submitted,
   present: PresentRequest,
 ) {
-  const { state, replayed, headers } = submitted;
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  const { state, replayed } = submitted;
   if (replayed) c.header('Idempotent-Replayed', 'true');
   describe(c, state);
   c.header('Location', `/v1/requests/${state.id}`);

@@ -1,6 +1,7 @@
 /** The operator's `/v1/admin/dead-letters`. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { adminOnly } from '../accounts/admin-only';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { adminSecurity, nextCursor, pageFields, problemResponses } from '../platform/openapi';
@@ -40,11 +41,8 @@ export function createDeadLetterRoutes(deps: {
   readonly deadLetters: DeadLetterService;
 }): OpenAPIHono<HttpEnv> {
   const routes = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
-  const adminOnly: MiddlewareHandler<HttpEnv> = async (c, next) => {
-    deps.authenticate.admin(c.req.raw.headers);
-    await next();
-  };
-  const admin = { tags: ['Admin'], security: adminSecurity, middleware: [adminOnly] };
+  const admins = adminOnly(deps.authenticate);
+  const admin = { tags: ['Admin'], security: adminSecurity, middleware: [admins] };
   addReadRoutes(routes, deps.deadLetters, admin);
   addWriteRoutes(routes, deps.deadLetters, admin);
   return routes;

@@ -8,6 +8,8 @@ export type RequestFaultCode =
   | 'rate_limited'
   | 'too_many_waiting'
   | 'quota_exceeded'
+  | 'limit_exceeded'
+  | 'model_not_allowed'
   | 'invalid_request'
   | 'invalid_header'
   | 'unavailable';

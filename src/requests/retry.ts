@@ -18,7 +18,16 @@ export function retrySpec(
 
 function specOf(state: RequestState): RequestSpec {
   const { id, userId, kind, model, input, units, metadata, priority } = state;
-  const { maxAttempts, maxCostMicros, retryUnknown, webhook, retryOf, idempotencyKey } = state;
+  const {
+    maxAttempts,
+    maxCostMicros,
+    floorMicros,
+    onBudget,
+    retryUnknown,
+    webhook,
+    retryOf,
+    idempotencyKey,
+  } = state;
   const { parentId, variationsOf, reuseKey } = state;
   const { createdAt, deadlineAt, origin, correlationId, traceparent } = state;
   return {
@@ -32,6 +41,8 @@ function specOf(state: RequestState): RequestSpec {
     priority,
     maxAttempts,
     maxCostMicros,
+    floorMicros,
+    onBudget,
     retryUnknown,
     webhook,
     retryOf,

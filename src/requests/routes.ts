@@ -119,13 +119,13 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   const { authenticate, requests, present } = deps;
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
 
-  const named = (c: Context<HttpEnv>) => {
-    const credential = authenticate.credential(c.req.raw.headers);
+  const named = async (c: Context<HttpEnv>) => {
+    const credential = await authenticate.credential(c.get('asking'));
     return { credential, id: requestId(c.req.param('id') ?? '') };
   };
 
   app.openapi(listRoute, async (c) => {
-    const { userId } = await authenticate.principal(c.req.raw.headers, 'requests:read');
+    const { userId } = await authenticate.principal(c.get('asking'), 'requests:read');
     const asked = readListQuery(c.req.valid('query'), userId);
     const [rows, total] = await Promise.all([
       requests.list({ ...asked.query, limit: asked.query.limit + 1 }),
@@ -138,7 +138,7 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   });
 
   app.openapi(getRoute, async (c) => {
-    const input = named(c);
+    const input = await named(c);
     const known = versionOf(c.req.header('if-none-match'));
     const ms = preferredWaitMs(c);
     let snapshot = await requests.get(input);
@@ -153,7 +153,7 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   });
 
   app.openapi(eventsRoute, async (c) => {
-    const input = named(c);
+    const input = await named(c);
     const { state } = await requests.get(input);
     const after = Number(c.req.header('last-event-id') ?? 0);
     return eventStream({
@@ -166,14 +166,14 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   });
 
   app.openapi(cancelRoute, async (c) => {
-    const { state, position, eta } = await requests.cancel(named(c));
+    const { state, position, eta } = await requests.cancel(await named(c));
     describe(c, state);
     return c.json(present(state, { position, eta }), 200);
   });
 
   app.openapi(retryRoute, async (c) => {
     const submitted = await requests.retry({
-      ...named(c),
+      ...(await named(c)),
       idempotencyKey: readIdempotencyKey(c.req.header('idempotency-key')),
       origin: c.get('origin'),
       correlationId: c.get('correlationId'),
@@ -183,7 +183,7 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
   });
 
   app.openapi(deleteRoute, async (c) => {
-    await requests.remove(named(c));
+    await requests.remove(await named(c));
     return c.body(null, 204);
   });
 

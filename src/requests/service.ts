@@ -2,9 +2,9 @@
  * The use cases of requests, whatever their kind. The foreman is asked first; what it has handed
  * over is read from D1.
  */
-import { forbidden, unauthorized } from '../accounts/errors';
+import { deniedFault } from '../accounts/errors';
 import type { Credential, Refusal } from '../accounts/types';
-import type { ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
+import type { Denied, ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
 
 export type { Submission };
 
@@ -41,14 +41,13 @@ export interface RequestForeman {
     credential: Credential;
     id: RequestId;
     archived: Pick<RequestState, 'version' | 'reuseKey'> | null;
-  }): Promise<{ outcome: 'deleted' | 'absent' | 'unauthorized' | 'forbidden' }>;
+  }): Promise<{ outcome: 'deleted' | 'absent' } | Denied>;
   /** Null when the request cannot be watched; `read` then says why. */
   watch(input: { credential: Credential; id: RequestId }): Promise<Watch | null>;
 }
 
 export interface Submitted extends Snapshot {
   readonly replayed: boolean;
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** A held line outlives this many restarts of its foreman, and no endless row of them. */
@@ -102,7 +101,7 @@ export function createRequestService(deps: {
       case 'deleted':
         throw requestNotFound(input.id);
       default:
-        throw denied(answer.outcome);
+        throw deniedFault(answer.outcome, 'requests:read');
     }
   };
 
@@ -114,19 +113,19 @@ export function createRequestService(deps: {
       case 'accepted':
         return { ...answer, replayed: false };
       case 'replayed':
-        return { ...answer, replayed: true, headers: {} };
+        return { ...answer, replayed: true };
       case 'replayed_archived': {
         const state = await archived({ credential, id: answer.requestId });
-        return { state, position: null, eta: null, replayed: true, headers: {} };
+        return { state, position: null, eta: null, replayed: true };
       }
       case 'deleted':
         throw replayOfDeleted();
       case 'mismatch':
         throw idempotencyMismatch();
       case 'refused':
-        throw refusalFault(answer.refusal, answer.headers);
+        throw refusalFault(answer.refusal, deps.now());
       default:
-        throw denied(answer.outcome, 'requests:write');
+        throw deniedFault(answer.outcome, 'requests:write');
     }
   };
 
@@ -187,7 +186,7 @@ export function createRequestService(deps: {
 
     async cancel(input) {
       const answer = await deps.foreman(input.credential.userId).cancel(input);
-      if (answer.outcome === 'forbidden') throw forbidden('requests:write');
+      if (answer.outcome === 'forbidden') throw deniedFault('forbidden', 'requests:write');
       return snapshotFrom(input, answer);
     },
 
@@ -198,7 +197,8 @@ export function createRequestService(deps: {
         const { version, reuseKey } = await archived(input);
         answer = await foreman.remove({ ...input, archived: { version, reuseKey } });
       }
-      if (answer.outcome !== 'deleted') throw denied(answer.outcome, 'requests:write');
+      if (answer.outcome === 'absent') throw requestNotFound(input.id);
+      if (answer.outcome !== 'deleted') throw deniedFault(answer.outcome, 'requests:write');
     },
 
     async retry({ credential, id, ...context }) {
@@ -209,7 +209,7 @@ export function createRequestService(deps: {
       const spec: RequestSpec = { ...again, ...context };
       const fingerprint = await fingerprintOf({ retry_of: id });
       // What it may cost is checked again for each attempt.
-      return submit({ credential, spec, warnings: [], floorMicros: 0, fingerprint });
+      return submit({ credential, spec, warnings: [], fingerprint });
     },
 
     list: (query) => fromIndex(deps.store.getPage(query), 'The list of requests'),
@@ -242,14 +242,14 @@ async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {
   }
 }
 
-function denied(outcome: string, scope = 'requests:read'): AppError {
-  return outcome === 'forbidden' ? forbidden(scope) : unauthorized();
-}
-
-function refusalFault(refusal: Refusal, headers: Readonly<Record<string, string>>): AppError {
-  return new AppError(refusal.code, refusal.message, {
-    headers,
-    ...(refusal.retryAfterMs === null ? {} : { retryAfterMs: refusal.retryAfterMs }),
-    extensions: { limit: refusal.limit, allowed: refusal.allowed, used: refusal.used },
+/** Names the limit, its number, its use and when it frees; `violated-policies` is the type's own. */
+function refusalFault(refusal: Refusal, now: number): AppError {
+  const { code, limit, allowed, used, retryAfterMs } = refusal;
+  const freesAt = retryAfterMs === null ? null : new Date(now + retryAfterMs).toISOString();
+  const members = { limit, allowed, used, frees_at: freesAt };
+  const isQuota = code !== 'limit_exceeded' && code !== 'model_not_allowed';
+  return new AppError(code, refusal.message, {
+    ...(retryAfterMs === null ? {} : { retryAfterMs }),
+    extensions: isQuota ? { ...members, 'violated-policies': [limit] } : members,
   });
 }

@@ -7,6 +7,8 @@ const added = {
   variationsOf: null,
   reuseKey: null,
   reusedFrom: null,
+  floorMicros: 0,
+  onBudget: 'reject',
 } as const;
 
 /** Rows are written by this code only, so what they hold is what `save` was given. */

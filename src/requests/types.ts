@@ -150,6 +150,10 @@ export interface RequestSpec {
   readonly priority: Priority;
   readonly maxAttempts: number;
   readonly maxCostMicros: number | null;
+  /** The least it can cost, in micro-dollars; 0 when a free target can serve it. */
+  readonly floorMicros: number;
+  /** What becomes of it when the user's budget does not reach. */
+  readonly onBudget: 'reject' | 'wait';
   readonly retryUnknown: boolean;
   readonly webhook: WebhookTarget | null;
   readonly retryOf: RequestId | null;

@@ -3,6 +3,7 @@
  * snapshots. Closing it is all that a client which hung up costs.
  */
 import type { Snapshot } from '../foreman/intake';
+import type { WatchMessage } from '../foreman/watch';
 
 export interface Watch {
   /** The present state first, then each new version; null once the foreman is gone. */
@@ -10,14 +11,18 @@ export interface Watch {
   close(): void;
 }
 
-export function watchSocket(socket: WebSocket): Watch {
-  const snapshots: Snapshot[] = [];
+export function watchSocket(
+  socket: WebSocket,
+  /** Is told how the user's rate limit stands, as of the snapshot that is being read. */
+  note: (rateLimit: WatchMessage['rateLimit']) => void,
+): Watch {
+  const messages: WatchMessage[] = [];
   let closed = false;
   let notify: (() => void) | null = null;
   const wake = () => notify?.();
   socket.addEventListener('message', (event) => {
     // Written by foreman/watch.ts in this same script.
-    snapshots.push(JSON.parse(String(event.data)) as Snapshot);
+    messages.push(JSON.parse(String(event.data)) as WatchMessage);
     wake();
   });
   const end = () => {
@@ -30,7 +35,7 @@ export function watchSocket(socket: WebSocket): Watch {
 
   return {
     async next(timeoutMs) {
-      if (snapshots.length === 0 && !closed) {
+      if (messages.length === 0 && !closed) {
         let timer: ReturnType<typeof setTimeout> | undefined;
         await new Promise<void>((resolve) => {
           notify = resolve;
@@ -39,9 +44,11 @@ export function watchSocket(socket: WebSocket): Watch {
         clearTimeout(timer);
         notify = null;
       }
-      const snapshot = snapshots.shift();
-      if (snapshot) return snapshot;
-      return closed ? null : 'timeout';
+      const message = messages.shift();
+      if (!message) return closed ? null : 'timeout';
+      const { rateLimit, ...snapshot } = message;
+      note(rateLimit);
+      return snapshot;
     },
     close() {
       if (closed) return;

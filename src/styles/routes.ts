@@ -1,6 +1,7 @@
 /** Reading styles, and the operator's writing of them. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
+import { adminOnly } from '../accounts/admin-only';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, jsonBody, validationHook } from '../platform/http';
 import {
@@ -52,7 +53,7 @@ export function createStyleRoutes(deps: Deps): OpenAPIHono<HttpEnv> {
 
 function addReadRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: Deps): void {
   const readers: MiddlewareHandler<HttpEnv> = async (c, next) => {
-    await authenticate.principal(c.req.raw.headers, 'requests:read');
+    await authenticate.principal(c.get('asking'), 'requests:read');
     await next();
   };
   const open = { tags: ['Styles'], security: apiKeySecurity, middleware: [readers] };
@@ -91,12 +92,9 @@ function addReadRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: D
 }
 
 function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: Deps): void {
-  const adminOnly: MiddlewareHandler<HttpEnv> = async (c, next) => {
-    authenticate.admin(c.req.raw.headers);
-    await next();
-  };
+  const admins = adminOnly(authenticate);
   const admin = { tags: ['Admin'], security: adminSecurity };
-  const writing = { ...admin, middleware: [adminOnly, jsonBody()] };
+  const writing = { ...admin, middleware: [admins, jsonBody()] };
 
   const create = createRoute({
     ...writing,
@@ -132,7 +130,7 @@ function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: 
 
   const remove = createRoute({
     ...admin,
-    middleware: [adminOnly],
+    middleware: [admins],
     method: 'delete',
     path: '/v1/admin/styles/{id}',
     summary: 'Delete a style',

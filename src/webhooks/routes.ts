@@ -74,13 +74,13 @@ export function createWebhookRoutes(deps: {
 }): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
   app.openapi(secretRoute, async (c) => {
-    const credential = await deps.authenticate.principal(c.req.raw.headers, 'requests:write');
+    const credential = await deps.authenticate.principal(c.get('asking'), 'requests:write');
     const secret = await deps.defaultSecret(credential);
     c.header('Cache-Control', 'no-store');
     return c.json({ secret }, 200);
   });
   app.openapi(deliveriesRoute, async (c) => {
-    const credential = deps.authenticate.credential(c.req.raw.headers);
+    const credential = await deps.authenticate.credential(c.get('asking'));
     const { id } = c.req.valid('param');
     const items = (await deps.deliveries({ credential, id })).map((delivery) => ({
       id: delivery.id,

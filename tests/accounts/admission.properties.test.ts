@@ -24,6 +24,9 @@ const someLimits: fc.Arbitrary<Limits> = fc.record({
   max_waiting: fc.integer({ min: 0, max: 3 }),
   images_per_day: fc.integer({ min: 0, max: 40 }),
   monthly_budget_usd: fc.option(fc.integer({ min: 0, max: 5 })),
+  max_images_per_request: fc.constant(8),
+  max_megapixels: fc.constant(null),
+  allowed_models: fc.constant(null),
 });
 
 /** Mostly short steps; now and then a day, or backwards. */

@@ -10,6 +10,9 @@ const store = createAccountStore(env.DB);
 const accountAt = (createdAt: number): Account => ({
   userId: newId('usr', createdAt),
   name: 'Acme',
+  externalId: null,
+  region: null,
+  status: 'active',
   limits: DEFAULT_LIMITS,
   createdAt,
   version: 1,
@@ -21,7 +24,10 @@ const keyNamed = (name: string): KeyRecord => ({
   secretHash: 'ab',
   macVersion: 1,
   createdAt: now,
+  expiresAt: null,
   revokedAt: null,
+  lastUsedAt: null,
+  replaces: null,
 });
 const project = (account: Account, keys: KeyRecord[] = []) =>
   env.DB.batch(accountStatements(env.DB, { account, keys }));

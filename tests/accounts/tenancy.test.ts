@@ -1,10 +1,13 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
+import * as keyRing from '../../src/accounts/key-ring';
 import { confirmNews, getNews, loadAccount, loadUsage, saveUsage } from '../../src/accounts/limits';
+import { describe as describeMe } from '../../src/accounts/me';
 import * as tenancy from '../../src/accounts/tenancy';
 import { type Credential, DEFAULT_LIMITS, type KeyRecord } from '../../src/accounts/types';
 import { newId } from '../../src/platform/ids';
+import { by } from '../support/foreman';
 
 const now = Date.UTC(2026, 10, 21);
 const userId = newId('usr', now);
@@ -12,6 +15,9 @@ const hash = 'ab'.repeat(32);
 const newAccount: tenancy.NewAccount = {
   userId,
   name: 'Acme',
+  externalId: null,
+  region: null,
+  status: 'active',
   limits: DEFAULT_LIMITS,
   webhookSecret: 'whsec_first',
   createdAt: now,
@@ -23,10 +29,19 @@ const newKey = (changes: Partial<KeyRecord> = {}): KeyRecord => ({
   secretHash: hash,
   macVersion: 1,
   createdAt: now,
+  expiresAt: null,
   revokedAt: null,
+  lastUsedAt: null,
+  replaces: null,
   ...changes,
 });
-const credentialOf = (key: KeyRecord): Credential => ({ userId, keyId: key.id, secretHash: hash });
+const credentialOf = (key: KeyRecord): Credential => ({
+  via: 'key',
+  userId,
+  from: by.from,
+  keyId: key.id,
+  secretHash: hash,
+});
 
 type Rows = { sql: SqlStorage; now: number };
 
@@ -40,7 +55,7 @@ function inForeman(check: (rows: Rows) => void): Promise<void> {
 
 const inAccount = (check: (rows: Rows) => void) =>
   inForeman((rows) => {
-    tenancy.createAccount(rows, newAccount);
+    tenancy.createAccount(rows, newAccount, by);
     check(rows);
   });
 
@@ -48,7 +63,7 @@ describe('an account', () => {
   it('is kept with its secret, shown without it, and starts with a full bucket', () =>
     inForeman((rows) => {
       const { webhookSecret, ...shown } = { ...newAccount, version: 1 };
-      expect(tenancy.createAccount(rows, newAccount)).toEqual(shown);
+      expect(tenancy.createAccount(rows, newAccount, by)).toEqual(shown);
       expect(tenancy.getAccount(rows)).toEqual(shown);
       expect(loadAccount(rows.sql)).toEqual({ ...shown, webhookSecret });
       expect(loadUsage(rows.sql)).toMatchObject({ tokens: 100, refilledAt: now, unitsToday: 0 });
@@ -56,15 +71,23 @@ describe('an account', () => {
 
   it('that is created again stays as it is', () =>
     inAccount((rows) => {
-      tenancy.changeLimits(rows, { burst: 5 });
-      const again = tenancy.createAccount(rows, { ...newAccount, webhookSecret: 'whsec_second' });
+      tenancy.changeAccount(rows, { limits: { burst: 5 } }, by);
+      const again = tenancy.createAccount(
+        rows,
+        { ...newAccount, webhookSecret: 'whsec_second' },
+        by,
+      );
       expect(again).toMatchObject({ limits: { burst: 5 }, version: 2 });
       expect(loadAccount(rows.sql)?.webhookSecret).toBe('whsec_first');
     }));
 
   it('changes only the limits that are named', () =>
     inAccount((rows) => {
-      const changed = tenancy.changeLimits(rows, { monthly_budget_usd: 3, max_running: 0 });
+      const changed = tenancy.changeAccount(
+        rows,
+        { limits: { monthly_budget_usd: 3, max_running: 0 } },
+        by,
+      );
       expect(changed?.limits).toEqual({ ...DEFAULT_LIMITS, monthly_budget_usd: 3, max_running: 0 });
     }));
 
@@ -72,11 +95,11 @@ describe('an account', () => {
     inForeman((rows) => {
       const key = newKey();
       expect(tenancy.getAccount(rows)).toBeNull();
-      expect(tenancy.changeLimits(rows, { burst: 1 })).toBeNull();
-      expect(tenancy.addKey(rows, key)).toBeNull();
-      expect(tenancy.revokeKey(rows, key.id)).toBeNull();
-      expect(tenancy.listKeys(rows)).toBeNull();
-      expect(tenancy.checkCredential(rows.sql, credentialOf(key), null).ok).toBe(false);
+      expect(tenancy.changeAccount(rows, { limits: { burst: 1 } }, by)).toBeNull();
+      expect(keyRing.addKey(rows, key, by)).toBeNull();
+      expect(keyRing.revokeKey(rows, key.id, by)).toBeNull();
+      expect(keyRing.listKeys(rows)).toBeNull();
+      expect(keyRing.checkCredential(rows, credentialOf(key), null).ok).toBe(false);
       expect(getNews(rows.sql)).toBeNull();
     }));
 });
@@ -85,25 +108,26 @@ describe('a key', () => {
   it('is active from its creation to its revocation, which happens once', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
-      expect(tenancy.checkCredential(rows.sql, credentialOf(key), 'requests:read')).toEqual({
+      keyRing.addKey(rows, key, by);
+      expect(keyRing.checkCredential(rows, credentialOf(key), 'requests:read')).toEqual({
         ok: true,
         scopes: ['requests:read'],
         name: 'ci',
+        until: null,
       });
-      expect(tenancy.revokeKey({ ...rows, now: now + 1 }, key.id)?.revokedAt).toBe(now + 1);
-      expect(tenancy.revokeKey({ ...rows, now: now + 2 }, key.id)?.revokedAt).toBe(now + 1);
+      expect(keyRing.revokeKey({ ...rows, now: now + 1 }, key.id, by)?.revokedAt).toBe(now + 1);
+      expect(keyRing.revokeKey({ ...rows, now: now + 2 }, key.id, by)?.revokedAt).toBe(now + 1);
       const refused = { ok: false, code: 'unauthorized' };
-      expect(tenancy.checkCredential(rows.sql, credentialOf(key), null)).toEqual(refused);
-      expect(tenancy.listKeys(rows)).toEqual([{ ...key, revokedAt: now + 1 }]);
+      expect(keyRing.checkCredential(rows, credentialOf(key), null)).toEqual(refused);
+      expect(keyRing.listKeys(rows)).toEqual([{ ...key, revokedAt: now + 1 }]);
     }));
 
   it('that is added again, after its revocation too, stays as it is', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
-      tenancy.revokeKey(rows, key.id);
-      expect(tenancy.addKey(rows, key)?.revokedAt).toBe(now);
+      keyRing.addKey(rows, key, by);
+      keyRing.revokeKey(rows, key.id, by);
+      expect(keyRing.addKey(rows, key, by)?.revokedAt).toBe(now);
     }));
 
   it.each([
@@ -114,9 +138,9 @@ describe('a key', () => {
   ])('with %s is unauthorized', (_, changes) =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
+      keyRing.addKey(rows, key, by);
       const credential = { ...credentialOf(key), ...changes };
-      expect(tenancy.checkCredential(rows.sql, credential, null)).toEqual({
+      expect(keyRing.checkCredential(rows, credential, null)).toEqual({
         ok: false,
         code: 'unauthorized',
       });
@@ -126,8 +150,8 @@ describe('a key', () => {
   it('without the scope is forbidden', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
-      expect(tenancy.checkCredential(rows.sql, credentialOf(key), 'requests:write')).toEqual({
+      keyRing.addKey(rows, key, by);
+      expect(keyRing.checkCredential(rows, credentialOf(key), 'requests:write')).toEqual({
         ok: false,
         code: 'forbidden',
       });
@@ -138,18 +162,18 @@ describe('what a key may know of its account', () => {
   it('is the limits and their use today and this month', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
+      keyRing.addKey(rows, key, by);
       const usage = loadUsage(rows.sql);
       if (!usage) throw new Error('an account has usage');
       saveUsage(rows.sql, { ...usage, unitsToday: 4, spentMicros: 9, reservedMicros: 2 });
       const input = { credential: credentialOf(key), running: 1, waiting: 2 };
-      expect(tenancy.describe(rows, input)).toEqual({
+      expect(describeMe(rows, input)).toEqual({
         account: tenancy.getAccount(rows),
         key: { id: key.id, name: 'ci', scopes: ['requests:read'] },
         usage: { running: 1, waiting: 2, unitsToday: 4, spentMicros: 9, reservedMicros: 2 },
       });
       const nextMonth = { ...rows, now: Date.UTC(2026, 11, 1) };
-      expect(tenancy.describe(nextMonth, input)?.usage).toMatchObject({
+      expect(describeMe(nextMonth, input)?.usage).toMatchObject({
         unitsToday: 0,
         spentMicros: 0,
       });
@@ -158,9 +182,9 @@ describe('what a key may know of its account', () => {
   it('is nothing without the scope to read', () =>
     inAccount((rows) => {
       const key = newKey({ scopes: ['requests:write'] });
-      tenancy.addKey(rows, key);
+      keyRing.addKey(rows, key, by);
       const input = { credential: credentialOf(key), running: 0, waiting: 0 };
-      expect(tenancy.describe(rows, input)).toBeNull();
+      expect(describeMe(rows, input)).toBeNull();
     }));
 });
 
@@ -168,12 +192,12 @@ describe('news for D1', () => {
   it('is the account and the keys that changed, without secrets of webhooks', () =>
     inAccount((rows) => {
       const [first, second] = [newKey(), newKey()];
-      tenancy.addKey(rows, first);
+      keyRing.addKey(rows, first, by);
       const account = tenancy.getAccount(rows);
       expect(getNews(rows.sql)).toEqual({ account, keys: [first] });
       confirmNews(rows.sql, account?.version ?? 0);
       expect(getNews(rows.sql)).toBeNull();
-      tenancy.addKey(rows, second);
+      keyRing.addKey(rows, second, by);
       expect(getNews(rows.sql)?.keys).toEqual([second]);
       expect(JSON.stringify(getNews(rows.sql))).not.toContain('whsec_');
     }));
@@ -181,9 +205,9 @@ describe('news for D1', () => {
   it('of a change between pull and confirmation is not lost', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
+      keyRing.addKey(rows, key, by);
       const pulled = getNews(rows.sql);
-      tenancy.revokeKey(rows, key.id);
+      keyRing.revokeKey(rows, key.id, by);
       confirmNews(rows.sql, pulled?.account.version ?? 0);
       expect(getNews(rows.sql)?.keys).toEqual([{ ...key, revokedAt: now }]);
     }));
@@ -191,7 +215,7 @@ describe('news for D1', () => {
   it('is not confirmed by an old confirmation, nor by one of a version that never was', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
+      keyRing.addKey(rows, key, by);
       confirmNews(rows.sql, 99);
       expect(getNews(rows.sql)?.account.version).toBe(2);
       confirmNews(rows.sql, 2);
@@ -202,12 +226,12 @@ describe('news for D1', () => {
   it('comes not from a change that changed nothing', () =>
     inAccount((rows) => {
       const key = newKey();
-      tenancy.addKey(rows, key);
-      tenancy.revokeKey(rows, key.id);
+      keyRing.addKey(rows, key, by);
+      keyRing.revokeKey(rows, key.id, by);
       confirmNews(rows.sql, 3);
-      tenancy.addKey(rows, key);
-      tenancy.revokeKey(rows, key.id);
-      tenancy.createAccount(rows, newAccount);
+      keyRing.addKey(rows, key, by);
+      keyRing.revokeKey(rows, key.id, by);
+      tenancy.createAccount(rows, newAccount, by);
       expect(getNews(rows.sql)).toBeNull();
     }));
 });

@@ -53,7 +53,7 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     };
     const spec = newSpec(tenant.userId);
     const { credential } = tenant;
-    intake.submit(desk, { credential, spec, warnings: [], floorMicros: 0, fingerprint: 'f' });
+    intake.submit(desk, { credential, spec, warnings: [], fingerprint: 'f' });
     confirm();
     const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't', verdicts: {} });
     if (claimed.verdict !== 'run') throw new Error(claimed.verdict);
@@ -71,7 +71,7 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
       work();
       return true;
     });
-    const left = intake.read(desk, { credential, id: spec.id });
+    const left = intake.read(desk, spec.id);
     if (left.outcome !== 'absent') throw new Error(`expected a hand-over: ${left.outcome}`);
     return counted.written();
   });

@@ -5,7 +5,15 @@ import * as intake from '../../src/foreman/intake';
 import * as work from '../../src/foreman/work';
 import type { AttemptResult, RequestId } from '../../src/requests/types';
 import { onDesk } from '../support/desk';
-import { accepted, inForeman, newSpec, newTenant, stateOf, type Tenant } from '../support/foreman';
+import {
+  accepted,
+  inForeman,
+  newSpec,
+  newTenant,
+  stateOf,
+  type Tenant,
+  usageOf,
+} from '../support/foreman';
 import {
   equal,
   make,
@@ -143,8 +151,8 @@ describe('a refusal', () => {
       expect(state).toMatchObject({ status: 'failed', attempts: [], reusedFrom: first });
       expect('error' in state && state.error).toEqual('error' in made && made.error);
     }
-    const me = await tenant.foreman.me(tenant.credential);
-    expect(me?.usage).toMatchObject({ unitsToday: 0, spentMicros: 0, waiting: 0 });
+    const me = await usageOf(tenant);
+    expect(me).toMatchObject({ unitsToday: 0, spentMicros: 0, waiting: 0 });
   });
 
   it('is forgotten when all are told: who asks again is asked for again', async () => {
@@ -162,7 +170,7 @@ describe('a refusal', () => {
     const late = newSpec(userId, equal);
     await onDesk(tenant, (desk) => {
       makeOn(desk, first, refused);
-      const rest = { credential, warnings: [], floorMicros: 0, fingerprint: 'fingerprint' };
+      const rest = { credential, warnings: [], fingerprint: 'fingerprint' };
       const answer = intake.submit(desk, { ...rest, spec: late });
       expect(answer).toMatchObject({ state: { status: 'queued', wait: { for: 'request' } } });
     });

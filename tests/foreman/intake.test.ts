@@ -4,12 +4,14 @@ import { newId, type RequestId } from '../../src/platform/ids';
 import type { RequestSpec } from '../../src/requests/types';
 import {
   accepted,
+  by,
   inForeman,
   newSpec,
   newTenant,
   stateOf,
   submitTo,
   type Tenant,
+  usageOf,
 } from '../support/foreman';
 import { equal, same, succeed } from '../support/reuse';
 import { faults, resetFaults } from '../support/worker';
@@ -117,7 +119,7 @@ describe('submitting what is made already', () => {
     const tenant = await newTenant({ max_running: 1 });
     const first = await same(tenant);
     await succeed(tenant, first);
-    await tenant.foreman.changeLimits(limits);
+    await tenant.foreman.changeAccount({ changes: { limits }, by });
     return { tenant, first };
   }
   const ask = ({ foreman, credential, userId }: Tenant, overrides: Partial<RequestSpec>) => {
@@ -140,7 +142,7 @@ describe('submitting what is made already', () => {
 
   it('takes no image of the day, and gives none back', async () => {
     const { tenant } = await made({});
-    const usage = async () => (await tenant.foreman.me(tenant.credential))?.usage;
+    const usage = () => usageOf(tenant);
     expect(await usage()).toMatchObject({ unitsToday: 1 });
     await ask(tenant, equal);
     expect(await usage()).toMatchObject({ unitsToday: 1, waiting: 0 });
@@ -160,7 +162,7 @@ describe('submitting what is being made', () => {
 
   it('holds its images of the day until they come for nothing', async () => {
     const tenant = await newTenant({ images_per_day: 2 });
-    const usage = async () => (await tenant.foreman.me(tenant.credential))?.usage;
+    const usage = () => usageOf(tenant);
     const first = await same(tenant);
     await same(tenant);
     expect(await usage()).toMatchObject({ unitsToday: 2 });
@@ -194,7 +196,7 @@ describe('an idempotency key', () => {
   it('is not kept by a refusal', async () => {
     const tenant = await newTenant({ max_running: 0, max_waiting: 0 });
     await submitTo(tenant, { idempotencyKey: 'k' }, 'one');
-    await tenant.foreman.changeLimits({ max_waiting: 5 });
+    await tenant.foreman.changeAccount({ changes: { limits: { max_waiting: 5 } }, by });
     expect(await submitTo(tenant, { idempotencyKey: 'k' }, 'two')).toMatchObject({
       outcome: 'accepted',
     });
@@ -234,7 +236,7 @@ describe('a credential', () => {
       expect(await foreman.read({ credential: wrong, id })).toEqual({ outcome: 'unauthorized' });
       expect(await foreman.cancel({ credential: wrong, id })).toEqual({ outcome: 'unauthorized' });
     }
-    await foreman.revokeKey(credential.keyId);
+    await foreman.revokeKey({ id: credential.keyId, by });
     expect(await foreman.read({ credential, id })).toEqual({ outcome: 'unauthorized' });
   });
 });

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobProgress, RequestId, Running } from '../../src/requests/types';
 import {
   accepted,
+  by,
   inForeman,
   makeDue,
   newTenant,
@@ -32,7 +33,7 @@ const progress = (overrides: Partial<JobProgress> = {}): JobProgress => ({
 
 /** Running under `token-1`; no consumer of this test run knows its release. */
 async function claimed(tenant: Tenant): Promise<RequestId> {
-  await tenant.foreman.changeLimits({ max_running: 0 });
+  await tenant.foreman.changeAccount({ changes: { limits: { max_running: 0 } }, by });
   const id = await accepted(tenant, { model: 'gpt-image-1' });
   await inForeman(tenant, (sql) => {
     const { state } = sql

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RequestId } from '../../src/requests/types';
 import {
   accepted,
+  by,
   inForeman,
   makeDue,
   newSpec,
@@ -11,6 +12,7 @@ import {
   stateOf,
   submitTo,
   type Tenant,
+  usageOf,
 } from '../support/foreman';
 import {
   equal,
@@ -123,7 +125,7 @@ describe('an equal request', () => {
     const tenant = await newTenant({ max_running: 0 });
     const [first, second] = [await same(tenant), await same(tenant)];
     expect(await standingOf(tenant, first)).toEqual(['slot', null]);
-    await tenant.foreman.changeLimits({ max_running: 1 });
+    await tenant.foreman.changeAccount({ changes: { limits: { max_running: 1 } }, by });
     expect(await standingOf(tenant, first)).toEqual(['claim', null]);
     expect(await standingOf(tenant, second)).toEqual(['request', null]);
   });
@@ -261,7 +263,7 @@ describe('a follower', () => {
 
   it('counts among those that wait, and uses no image of the day', async () => {
     const tenant = await newTenant();
-    const usage = async () => (await tenant.foreman.me(tenant.credential))?.usage;
+    const usage = () => usageOf(tenant);
     const first = await same(tenant);
     await same(tenant);
     expect(await usage()).toMatchObject({ running: 1, waiting: 1, unitsToday: 2 });

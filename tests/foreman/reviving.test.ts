@@ -1,7 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { newId, type RequestId } from '../../src/platform/ids';
 import type { RequestSpec, RequestState } from '../../src/requests/types';
-import { accepted, inForeman, newTenant, stateOf, type Tenant } from '../support/foreman';
+import {
+  accepted,
+  by,
+  inForeman,
+  newTenant,
+  stateOf,
+  type Tenant,
+  usageOf,
+} from '../support/foreman';
 import { faults, resetFaults } from '../support/worker';
 
 const newAs = () => ({ id: newId('req', Date.now()), createdAt: Date.now() });
@@ -73,16 +81,16 @@ describe('reviving', () => {
       images_per_day: 2,
     });
     const { id } = await deadLettered(tenant, { units: 2 });
-    await tenant.foreman.changeLimits({ images_per_day: 0 });
+    await tenant.foreman.changeAccount({ changes: { limits: { images_per_day: 0 } }, by });
     expect(await revive(tenant, id)).toMatchObject({ outcome: 'revived' });
-    const me = await tenant.foreman.me(tenant.credential);
-    expect(me?.usage.unitsToday).toBe(2);
+    const me = await usageOf(tenant);
+    expect(me.unitsToday).toBe(2);
   });
 
   it('waits for a slot like any other', async () => {
     const tenant = await newTenant({ max_running: 1 });
     const { id } = await deadLettered(tenant);
-    await tenant.foreman.changeLimits({ max_running: 0 });
+    await tenant.foreman.changeAccount({ changes: { limits: { max_running: 0 } }, by });
     const as = newAs();
     await revive(tenant, id, as);
     expect(await stateOf(tenant, as.id)).toMatchObject({ status: 'queued', wait: { for: 'slot' } });

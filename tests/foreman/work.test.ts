@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { RequestId } from '../../src/platform/ids';
 import {
   accepted,
+  by,
   inForeman,
   makeDue,
   newTenant,
   runAlarm,
   stateOf,
   type Tenant,
+  usageOf,
 } from '../support/foreman';
 import { failure, success } from '../support/states';
 
@@ -17,7 +19,7 @@ import { failure, success } from '../support/states';
  * the test releases it again by hand.
  */
 async function released(tenant: Tenant, overrides = {}): Promise<RequestId> {
-  await tenant.foreman.changeLimits({ max_running: 0 });
+  await tenant.foreman.changeAccount({ changes: { limits: { max_running: 0 } }, by });
   const id = await accepted(tenant, { model: 'sketch', ...overrides });
   await inForeman(tenant, (sql) => {
     const { state } = sql
@@ -154,8 +156,8 @@ describe('a settle', () => {
   it('holds back a paid attempt’s price and then charges what it cost', async () => {
     const tenant = await newTenant({ monthly_budget_usd: 1 });
     const { id, token } = await claimed(tenant, { model: 'gpt-image-1' });
-    const during = await tenant.foreman.me(tenant.credential);
-    expect(during?.usage).toMatchObject({ reservedMicros: 250_000, spentMicros: 0 });
+    const during = await usageOf(tenant);
+    expect(during).toMatchObject({ reservedMicros: 250_000, spentMicros: 0 });
     const result = { ...success, costMicros: 40_000 };
     await tenant.foreman.settle({
       request: id,
@@ -165,8 +167,8 @@ describe('a settle', () => {
       nextToken: 'next',
       verdicts: {},
     });
-    const after = await tenant.foreman.me(tenant.credential);
-    expect(after?.usage).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
+    const after = await usageOf(tenant);
+    expect(after).toMatchObject({ reservedMicros: 0, spentMicros: 40_000 });
   });
 
   it('of a failure waits for a time without a slot, and asks for one when it has come', async () => {
@@ -181,7 +183,7 @@ describe('a settle', () => {
       verdicts: {},
     });
     expect(await stateOf(tenant, id)).toMatchObject({ status: 'queued', wait: { for: 'time' } });
-    expect((await tenant.foreman.me(tenant.credential))?.usage).toMatchObject({ running: 0 });
+    expect(await usageOf(tenant)).toMatchObject({ running: 0 });
     await inForeman(tenant, (sql) => {
       sql.exec(
         `UPDATE requests SET due_at = 1, state = json_set(state, '$.wait.until', 0) WHERE id = ?`,

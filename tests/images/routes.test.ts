@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { describe, expect, it } from 'vitest';
 import { createAuthenticate } from '../../src/accounts/authenticate';
-import { issueKey } from '../../src/accounts/keys';
+import { createReadKey, issueKey } from '../../src/accounts/keys';
 import type { Scope } from '../../src/accounts/types';
 import { imageIdOf } from '../../src/images/keys';
 import { imageUrl, signedQuery, signedUrl } from '../../src/images/links';
@@ -43,9 +43,11 @@ function appWith(
   const now = () => input.now ?? NOW;
   const scopes = input.scopes ?? ['requests:read'];
   const authenticate = createAuthenticate({
-    keySigningSecret,
+    readKey: createReadKey(keySigningSecret),
     adminToken: 'an-admin-token-of-sufficient-length',
-    authorize: async () => ({ ok: true, scopes, name: 'test' }),
+    signIn: async () => null,
+    authorize: async () => ({ ok: true, scopes, name: 'test', until: null }),
+    countFailure: async () => {},
     now,
   });
   const app = new OpenAPIHono<HttpEnv>();

@@ -1,7 +1,15 @@
 /** A user with a real foreman object, a key, and calls as a client or a consumer makes them. */
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { type Credential, DEFAULT_LIMITS, type Limits } from '../../src/accounts/types';
+import type { Me } from '../../src/accounts/me';
+import type { NewAccount } from '../../src/accounts/tenancy';
+import {
+  type By,
+  DEFAULT_LIMITS,
+  type KeyCredential,
+  type KeyRecord,
+  type Limits,
+} from '../../src/accounts/types';
 import type { SubmitAnswer } from '../../src/foreman/intake';
 import type { Foreman } from '../../src/foreman/object';
 import { foremanFor, stubOf } from '../../src/foreman/stub';
@@ -11,27 +19,47 @@ import { specOf } from './states';
 
 const SECRET_HASH = 'ab'.repeat(32);
 
+/** The operator, at a test. */
+export const by: By = {
+  actor: { type: 'operator', id: null },
+  from: { address: '192.0.2.1', correlationId: 'correlation-1' },
+};
+
 export async function newTenant(limits: Partial<Limits> = {}) {
   const now = Date.now();
   const userId = newId('usr', now);
-  const credential: Credential = { userId, keyId: newId('key', now), secretHash: SECRET_HASH };
+  const credential: KeyCredential = {
+    via: 'key',
+    userId,
+    from: by.from,
+    keyId: newId('key', now),
+    secretHash: SECRET_HASH,
+  };
   const foreman = foremanFor(env, userId);
-  await foreman.createAccount({
+  const account: NewAccount = {
     userId,
     name: 'tenant',
+    externalId: null,
+    region: null,
+    status: 'active',
     limits: { ...DEFAULT_LIMITS, ...limits },
     webhookSecret: 'whsec_dGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2RlZg==',
     createdAt: now,
-  });
-  await foreman.addKey({
+  };
+  await foreman.createAccount({ account, by });
+  const key: KeyRecord = {
     id: credential.keyId,
     name: 'test',
     scopes: ['requests:read', 'requests:write'],
     secretHash: SECRET_HASH,
     macVersion: 1,
     createdAt: now,
+    expiresAt: null,
     revokedAt: null,
-  });
+    lastUsedAt: null,
+    replaces: null,
+  };
+  await foreman.addKey({ key, by });
   return { userId, credential, foreman, stub: stubOf(env, userId) };
 }
 export type Tenant = Awaited<ReturnType<typeof newTenant>>;
@@ -55,7 +83,7 @@ export function submitTo(
   fingerprint = 'fingerprint',
 ): Promise<SubmitAnswer> {
   const spec = newSpec(userId, overrides);
-  return foreman.submit({ credential, spec, warnings: [], floorMicros: 0, fingerprint });
+  return foreman.submit({ credential, spec, warnings: [], fingerprint });
 }
 
 /** @throws Error when it was not accepted. */
@@ -90,4 +118,11 @@ export async function runAlarm(tenant: Tenant): Promise<void> {
 
 export function inForeman<T>(tenant: Tenant, work: (sql: SqlStorage) => T): Promise<T> {
   return runInDurableObject(tenant.stub, (_: Foreman, state) => work(state.storage.sql));
+}
+
+/** What the account uses of its limits. @throws Error for a credential that may not read. */
+export async function usageOf({ foreman, credential }: Tenant): Promise<Me['usage']> {
+  const me = await foreman.me(credential);
+  if (me === null || 'outcome' in me) throw new Error('expected an account');
+  return me.usage;
 }

@@ -32,6 +32,8 @@ export function specOf(overrides: Partial<RequestSpec> = {}): RequestSpec {
     priority: 'normal',
     maxAttempts: 4,
     maxCostMicros: null,
+    floorMicros: 0,
+    onBudget: 'reject',
     retryUnknown: true,
     webhook: null,
     retryOf: null,

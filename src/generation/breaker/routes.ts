@@ -1,6 +1,6 @@
 /** The operator's view of the breakers, and the way to close one by hand. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
+import { adminOnly } from '../../accounts/admin-only';
 import type { Authenticate } from '../../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../../platform/http';
 import { adminSecurity, problemResponses } from '../../platform/openapi';
@@ -59,17 +59,14 @@ export function createBreakerRoutes(deps: {
 }): OpenAPIHono<HttpEnv> {
   const { authenticate, breakers, targets } = deps;
   const routes = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
-  const adminOnly: MiddlewareHandler<HttpEnv> = async (c, next) => {
-    authenticate.admin(c.req.raw.headers);
-    await next();
-  };
+  const admins = adminOnly(authenticate);
 
   const list = createRoute({
     ...admin,
     method: 'get',
     path: '/v1/admin/breakers',
     summary: 'The breaker of every target',
-    middleware: [adminOnly],
+    middleware: [admins],
     responses: { 200: json(pageSchema, 'All of them'), ...problemResponses(401) },
   });
   routes.openapi(list, async (c) => {
@@ -85,7 +82,7 @@ export function createBreakerRoutes(deps: {
     path: '/v1/admin/breakers/{id}/reset',
     summary: 'Close a breaker and end its cool-down',
     description: 'Percent-encode the id: `openai%2Fgpt-image-1`. Known within a second everywhere.',
-    middleware: [adminOnly],
+    middleware: [admins],
     request: { params: z.object({ id: z.string() }) },
     responses: { 200: json(breakerSchema, 'The breaker'), ...problemResponses(401, 404, 503) },
   });

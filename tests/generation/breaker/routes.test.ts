@@ -5,8 +5,9 @@ import { unauthorized } from '../../../src/accounts/errors';
 import { type BreakerTarget, createBreakers } from '../../../src/generation/breaker/client';
 import { createBreakerRoutes } from '../../../src/generation/breaker/routes';
 import { AppError } from '../../../src/platform/errors';
-import type { HttpEnv } from '../../../src/platform/http';
+import { type HttpEnv, requestContext } from '../../../src/platform/http';
 import { consoleLogger } from '../../../src/platform/log';
+import { by } from '../../support/foreman';
 import { faults, guarded, resetFaults } from '../../support/worker';
 import { endOf } from './support';
 
@@ -29,9 +30,11 @@ afterEach(() => {
 
 async function call(method: 'GET' | 'POST', path: string, isAdmin = true) {
   const app = new OpenAPIHono<HttpEnv>();
+  app.use(requestContext(null));
   const authenticate = {
-    admin: () => {
+    admin: async () => {
       if (!isAdmin) throw unauthorized();
+      return by;
     },
   };
   const targets = () => [slashed, capped];

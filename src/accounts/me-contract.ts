@@ -1,0 +1,39 @@
+/** The JSON of one's own account, and how it is made from ours. */
+import { z } from '@hono/zod-openapi';
+import { limitsView } from './contract';
+import type { Me } from './me';
+import { scopes } from './types';
+
+export const meSchema = z
+  .object({
+    user: z.object({ id: z.string(), name: z.string() }),
+    key: z.object({
+      id: z.string().nullable().openapi({ description: 'null with a token of another issuer' }),
+      name: z.string(),
+      scopes: z.array(z.enum(scopes)),
+    }),
+    limits: limitsView,
+    usage: z.object({
+      running: z.int(),
+      waiting: z.int(),
+      images_today: z.int().openapi({ description: 'Accepted since 00:00 UTC.' }),
+      month_cost_usd: z.number(),
+      month_reserved_usd: z.number().openapi({ description: 'Held back for running calls.' }),
+    }),
+  })
+  .openapi('Me');
+
+export function presentMe({ account, key, usage }: Me): z.output<typeof meSchema> {
+  return {
+    user: { id: account.userId, name: account.name },
+    key: { id: key.id, name: key.name, scopes: [...key.scopes] },
+    limits: account.limits,
+    usage: {
+      running: usage.running,
+      waiting: usage.waiting,
+      images_today: usage.unitsToday,
+      month_cost_usd: usage.spentMicros / 1e6,
+      month_reserved_usd: usage.reservedMicros / 1e6,
+    },
+  };
+}

@@ -1,0 +1,20 @@
+/** Who does something that is put on record, and where from. */
+import type { KeyId } from './ids';
+
+/** Where a call came from. */
+export interface Whence {
+  /** The client's address as the edge has seen it; null when nobody said. */
+  readonly address: string | null;
+  readonly correlationId: string;
+}
+
+/** `id`: of a key, or the subject of a token. */
+export type Actor =
+  | { readonly type: 'operator' | 'system'; readonly id: null }
+  | { readonly type: 'key'; readonly id: KeyId }
+  | { readonly type: 'token'; readonly id: string };
+
+export interface By {
+  readonly actor: Actor;
+  readonly from: Whence;
+}
