@@ -4,6 +4,7 @@ import { runCron } from './crons';
 import { consumeBatch } from './queues';
 import { createServices } from './services';
 
+export { Directory } from './accounts/directory';
 export { Foreman } from './foreman/object';
 export { Breaker } from './generation/breaker/object';
 

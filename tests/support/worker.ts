@@ -6,6 +6,7 @@
 import { Foreman as RealForeman } from '../../src/foreman/object';
 import worker from '../../src/index';
 
+export { Directory } from '../../src/accounts/directory';
 export { Breaker } from '../../src/generation/breaker/object';
 
 /** `fail` throws, `hang` never answers. */
@@ -178,6 +179,7 @@ export function guarded(env: Env): Env {
     ...env,
     DB: databaseOf(env.DB),
     IMAGES: bucketOf(env.IMAGES),
+    IMAGES_EU: bucketOf(env.IMAGES_EU),
     FOREMAN: namespaceOf(env.FOREMAN),
     BREAKER: breakersOf(env.BREAKER),
     GENERATION_QUEUE: queueOf(env.GENERATION_QUEUE, 'generation'),

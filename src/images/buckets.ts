@@ -1,0 +1,12 @@
+/** Which bucket holds what belongs to an id: a user's images lie where the user's foreman does. */
+import { type Cell, cellOf, type Id, type IdPrefix } from '../platform/ids';
+
+export type Buckets = Pick<Env, 'IMAGES' | 'IMAGES_EU'>;
+
+const byCell = { '0': 'IMAGES', e: 'IMAGES_EU' } as const satisfies Record<Cell, keyof Buckets>;
+
+export const bucketFor = (env: Buckets, id: Id<IdPrefix>): R2Bucket => env[byCell[cellOf(id)]];
+
+/** Every bucket, for what goes over all images. */
+export const bucketsOf = (env: Buckets): readonly R2Bucket[] =>
+  Object.values(byCell).map((name) => env[name]);
