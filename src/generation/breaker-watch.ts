@@ -2,13 +2,8 @@
  * The consumer's view of the breakers: names of targets in, verdicts out, and one call watched from
  * its start to its end.
  */
-import type {
-  AttemptResult,
-  RequestId,
-  Running,
-  TargetName,
-  TargetVerdicts,
-} from '../requests/types';
+import type { RequestId, UserId } from '../platform/ids';
+import type { AttemptResult, Running, TargetName, TargetVerdicts } from '../requests/types';
 import type { Breakers, BreakerTarget } from './breaker/client';
 import { type Catalog, hasBreaker, nameOf } from './catalog';
 import { CUT_SHORT, OWN_FAULT, TARGET_GONE } from './failures';
@@ -93,14 +88,18 @@ export interface Watched {
 }
 
 /** A permit is in the name of an attempt, whoever makes it or asks for its job. */
-export const permitOf = (request: RequestId, attempt: number) => `${request}/${attempt}`;
+export const permitOf = (of: {
+  readonly userId: UserId;
+  readonly request: RequestId;
+  readonly attempt: number;
+}) => `${of.userId}/${of.request}/${of.attempt}`;
 
 /** Keeps the permit of a call alive, and says how the call ended. */
 export function watchOver(
-  { id, current }: Running,
+  { userId, id: request, current }: Running,
   { breakers, now }: { readonly breakers: BreakerWatch; readonly now: () => number },
 ): Watched {
-  const permit = permitOf(id, current.number);
+  const permit = permitOf({ userId, request, attempt: current.number });
   const freed = () => breakers.giveBack({ targets: [nameOf(current)], permit, used: null });
   const timer = setInterval(() => {
     void breakers.extend(current, permit, PERMIT_MS);

@@ -27,7 +27,7 @@ export async function cancelJob(message: CancelMessage, deps: CancelJobDeps): Pr
     const job = await deps.foreman(user_id).claimAbandoned(token);
     if (!job || !(await isGone(job, deps))) return done;
     await deps.foreman(user_id).forgetAbandoned(token);
-    const permit = permitOf(job.requestId, job.attempt);
+    const permit = permitOf({ userId: user_id, request: job.requestId, attempt: job.attempt });
     await deps.breakers.giveBack({ targets: [nameOf(job)], permit, used: null });
   } catch (error) {
     deps.log.warn('job.cancel_failed', { user_id, correlation_id, error });

@@ -77,7 +77,7 @@ async function claim(message: RunMessage, deps: GenerationConsumerDeps): Promise
   let answer = await claimWith(verdicts);
   if (answer.verdict !== 'check') return answer;
 
-  const permit = permitOf(request, answer.attempt);
+  const permit = permitOf({ userId: user, request, attempt: answer.attempt });
   const asked: TargetName[] = [];
   try {
     for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
@@ -182,7 +182,8 @@ async function settle(
   const { state, token, targets } = job;
   const nextToken = deps.now() < deps.startBefore ? newToken() : null;
   const isOver = result.outcome === 'succeeded' || nextToken === null;
-  const permit = permitOf(state.id, state.current.number + 1);
+  const { userId, id: request } = state;
+  const permit = permitOf({ userId, request, attempt: state.current.number + 1 });
   const asked = { targets: isOver ? [] : targets, sole: targets.length === 1, permit };
   const verdicts = await deps.breakers.ask(asked);
   const { number: attempt } = state.current;

@@ -49,6 +49,8 @@ const STRAGGLER_MS = 2_000;
 const USUAL_COOL_DOWN_MS = 1_000;
 /** When to ask again for what a call that is under way may free at any moment. */
 const ASK_AGAIN_MS = 1_000;
+/** A place is kept for who stands in line, so it lies idle for this long at the most. */
+const NEXT_TURN_MS = 500;
 
 export const untried: Circuit = {
   phase: { is: 'closed' },
@@ -207,7 +209,8 @@ export function judge(
     };
   }
   if (concurrency !== null && inUse >= concurrency) {
-    return { state: 'full', blockedUntil, reason: `all ${concurrency} calls in use` };
+    const reason = `all ${concurrency} calls in use`;
+    return { state: 'full', blockedUntil: now + NEXT_TURN_MS, reason };
   }
   const state = phase.is === 'open' ? 'half_open' : 'closed';
   return { state, blockedUntil: null, reason: null };

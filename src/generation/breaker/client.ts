@@ -102,7 +102,7 @@ export function createBreakers(deps: {
   ): Promise<TargetVerdict> => {
     const asker = { name, permit };
     const asked = { sole, now: now() };
-    const known = verdicts.get(name, asked);
+    const known = verdicts.get(asker, asked);
     if (known) {
       verdicts.note(asker, false);
       return known;

@@ -8,8 +8,9 @@ import { consoleLogger } from '../../platform/log';
 import type { TargetName } from '../../requests/types';
 import { afterCall, type Circuit, judge, untried, windowOf } from './circuit';
 import { paceOf, type Runs, withRun } from './pace';
-import { extend, noPermits, othersOf, release, reserve } from './permits';
+import { callsOf, extend, holderOf, noPermits, othersOf, release, reserve } from './permits';
 import { isWorthStoring, readSnapshot, type Snapshot } from './snapshot';
+import { join, type Line, leave, owedToOthers } from './turns';
 import { type Answer, type BreakerView, type CallEnd, partsOf } from './types';
 
 const SNAPSHOT = 'snapshot';
@@ -30,6 +31,7 @@ export class Breaker extends DurableObject<Env> {
   #runs: Runs;
   #kept: Snapshot | null;
   readonly #permits = noPermits();
+  readonly #line: Line = new Map();
   readonly #told = new Set<string>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -43,13 +45,20 @@ export class Breaker extends DurableObject<Env> {
   ask({ permit, concurrency, sole, ends }: Asked): Answer {
     this.report(ends);
     const now = Date.now();
-    const others = othersOf(this.#permits, { permit, now });
-    const standing = judge(this.#circuit, { ...others, concurrency }, { now, sole });
+    const { isOwn, ...others } = othersOf(this.#permits, { permit, now });
+    const who = holderOf(permit);
+    const inLine = { who, now, callsOf: (user: string) => callsOf(this.#permits, user) };
+    const owed = isOwn ? 0 : owedToOthers(this.#line, inLine);
+    const traffic = { ...others, inUse: others.inUse + owed, concurrency };
+    const standing = judge(this.#circuit, traffic, { now, sole });
+    // Who has another target goes there: a place that is kept for nobody would lie idle.
+    if (standing.state === 'full' && sole) join(this.#line, { who, now });
     const verdict = { ...standing, pace: paceOf(this.#runs) };
     const isProbe = standing.state === 'half_open';
     const isCounted = isProbe || concurrency !== null;
     if (standing.blockedUntil !== null || !isCounted) return { verdict, reserved: false };
     reserve(this.#permits, { permit, isProbe, now });
+    leave(this.#line, who);
     return { verdict, reserved: true };
   }
 

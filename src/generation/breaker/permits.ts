@@ -40,15 +40,21 @@ export function release(permits: Permits, permit: string): void {
   if (permits.probe === permit) permits.probe = null;
 }
 
+/** `<user>/<request>/<attempt>`: whose calls are out is read off what they hold. */
+export const holderOf = (permit: string) => permit.split('/', 1)[0] ?? permit;
+
+export const callsOf = ({ held }: Permits, who: string) =>
+  [...held.keys()].filter((permit) => holderOf(permit) === who).length;
+
 /** What `permit` has to reckon with: its own place is not taken from it. Null: all that is held. */
 export function othersOf(
   permits: Permits,
   { permit, now }: { readonly permit: string | null; readonly now: number },
-): { readonly inUse: number; readonly isProbing: boolean } {
+): { readonly inUse: number; readonly isProbing: boolean; readonly isOwn: boolean } {
   for (const [expired, until] of permits.held) {
     if (until <= now) release(permits, expired);
   }
   const isOwn = permit !== null && permits.held.has(permit);
   const isProbing = permits.probe !== null && permits.probe !== permit;
-  return { inUse: permits.held.size - Number(isOwn), isProbing };
+  return { inUse: permits.held.size - Number(isOwn), isProbing, isOwn };
 }

@@ -3,6 +3,7 @@
  * to the object and is never the authority; what is forgotten is asked again.
  */
 import type { TargetName, TargetVerdict, TargetVerdicts } from '../../requests/types';
+import { holderOf } from './permits';
 import type { Answer } from './types';
 
 const VERDICT_LIFE_MS = 1_000;
@@ -12,6 +13,8 @@ const MAX_PERMITS = 1_000;
 interface Entry {
   readonly verdict: TargetVerdict;
   readonly sole: boolean;
+  /** Of whom it was said. */
+  readonly who: string;
   readonly at: number;
 }
 
@@ -22,10 +25,7 @@ interface Asker {
 
 export interface Verdicts {
   known(now: number): TargetVerdicts;
-  get(
-    name: TargetName,
-    asked: { readonly sole: boolean; readonly now: number },
-  ): TargetVerdict | null;
+  get(asker: Asker, asked: { readonly sole: boolean; readonly now: number }): TargetVerdict | null;
   learn(
     asker: Asker,
     answer: Answer,
@@ -56,15 +56,16 @@ export function createVerdicts(): Verdicts {
       const fresh = [...entries].filter(([, entry]) => isFresh(entry, now) && holdsForAll(entry));
       return Object.fromEntries(fresh.map(([name, { verdict }]) => [name, verdict]));
     },
-    get(name, { sole, now }) {
+    get({ name, permit }, { sole, now }) {
       const entry = entries.get(name);
       if (!entry || !isFresh(entry, now)) return null;
+      if (isTurn(entry) && entry.who !== holderOf(permit)) return null;
       return dependsOnSole(entry.verdict) && entry.sole !== sole ? null : entry.verdict;
     },
     learn(asker, { verdict, reserved }, { sole, now }) {
       note(asker, reserved);
       if (reserved) entries.delete(asker.name);
-      else entries.set(asker.name, { verdict, sole, at: now });
+      else entries.set(asker.name, { verdict, sole, who: holderOf(asker.permit), at: now });
     },
     isFree,
     mayHold: ({ name, permit }) => permits.get(`${permit} ${name}`) ?? !isFree(name),
@@ -81,5 +82,9 @@ function isFresh({ verdict, at }: Entry, now: number): boolean {
 /** A sole target is probed sooner. */
 const dependsOnSole = ({ state }: TargetVerdict) => state === 'open' || state === 'half_open';
 
+/** Who finds no place stands in line by asking: one user's answer must not be another's. */
+const isTurn = ({ verdict }: Entry) => verdict.state === 'full';
+
 /** Who has another target loses nothing by asking again as early as who has none. */
-const holdsForAll = ({ verdict, sole }: Entry) => sole || !dependsOnSole(verdict);
+const holdsForAll = (entry: Entry) =>
+  !isTurn(entry) && (entry.sole || !dependsOnSole(entry.verdict));

@@ -212,8 +212,8 @@ describe('a cap', () => {
   it.each([
     [0, 'closed', null, null],
     [2, 'closed', null, null],
-    [3, 'full', NOW + 1_000, 'all 3 calls in use'],
-    [4, 'full', NOW + 1_000, 'all 3 calls in use'],
+    [3, 'full', NOW + 500, 'all 3 calls in use'],
+    [4, 'full', NOW + 500, 'all 3 calls in use'],
   ])('of 3 with %i in use', (inUse, state, blockedUntil, reason) => {
     const standing = judged(untried, 0, { inUse, concurrency: 3 });
     expect(standing).toEqual({ state, blockedUntil, reason });

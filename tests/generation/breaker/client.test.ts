@@ -110,16 +110,16 @@ describe('verdicts', () => {
     expect(calls).toEqual(['ask', 'ask']);
   });
 
-  it('that a target is full are known for a second', async () => {
+  it('that a target is full are remembered for the user they were told, and for nobody else', async () => {
     const { breakers, calls } = newIsolate();
     const target = newTarget(1);
-    await breakers.ask(asking(target, 'a'));
-    await breakers.ask(asking(target, 'b'));
-    await breakers.ask(asking(target, 'c'));
-    expect(breakers.known()).toMatchObject({ [target.name]: { state: 'full' } });
+    await breakers.ask(asking(target, 'anna/1'));
+    await breakers.ask(asking(target, 'boris/1'));
+    await breakers.ask(asking(target, 'boris/2'));
     expect(calls).toEqual(['ask', 'ask']);
-    advance(1_100);
     expect(breakers.known()).toEqual({});
+    await breakers.ask(asking(target, 'clara/1'));
+    expect(calls).toEqual(['ask', 'ask', 'ask']);
   });
 
   it('that a breaker is open are not passed from a request with fallbacks to one without', async () => {
