@@ -28,6 +28,7 @@ describe('settings', () => {
     ['a number that is none', { PROVIDER_TIMEOUT_MS: 'abc' }, 'PROVIDER_TIMEOUT_MS'],
     ['a number out of range', { PROVIDER_TIMEOUT_MS: '240001' }, 'PROVIDER_TIMEOUT_MS'],
     ['a URL that is none', { PUBLIC_URL: 'foreman' }, 'PUBLIC_URL'],
+    ['an origin that is none', { CORS_ORIGINS: 'https://a.example/' }, 'CORS_ORIGINS'],
     ['a policy that is none', { AUTO_POLICY: 'fastest' }, 'AUTO_POLICY'],
     ['a catalogue that is no JSON', { MODEL_CATALOG: '{models' }, 'MODEL_CATALOG'],
     [
