@@ -1,10 +1,12 @@
 /**
  * What one user may still do: the request bucket, the waiting cap, the images of the day and the
- * money of the month. Pure. It is the authority on all four; days and months are UTC.
+ * money of the month. Pure. It is the authority on all four; days and months are UTC. What a single
+ * request may ask for is in `caps.ts`.
  *
  * Time only moves forward here: while the clock stands before what was already counted, nothing is
  * refilled and no day or month begins.
  */
+import { type Asked, capRefusal } from './caps';
 import type { Limits, Refusal } from './types';
 
 export interface Usage {
@@ -17,8 +19,14 @@ export interface Usage {
   /** `2026-11`. */
   readonly month: string;
   readonly spentMicros: number;
-  /** Held back for calls that are running. */
+  /** The sum of what live requests hold, as far as it was taken in this month. */
   readonly reservedMicros: number;
+}
+
+/** Money, and the time that says to which month it belongs. */
+export interface Booked {
+  readonly micros: number;
+  readonly at: number;
 }
 
 export type Admission =
@@ -27,9 +35,10 @@ export type Admission =
 
 /** Sums of fractions of a token fall short of 1 by rounding; a promised token must be there. */
 const ROUNDING = 1e-9;
-/** When a slot or a reservation comes free is unknown: soon enough to use it, rare enough to poll. */
+/** When a slot or held money comes free is unknown: soon enough to use it, rare enough to poll. */
 const UNKNOWN_WAIT_MS = 5_000;
 const DAY_MS = 86_400_000;
+const ASK = 'Whoever runs this service can raise the limit.';
 /** The largest integer that a structured header field may hold (RFC 9651). */
 const MAX_HEADER_INTEGER = 999_999_999_999_999;
 
@@ -49,32 +58,38 @@ export function freshUsage(limits: Limits, now: number): Usage {
 export function admitReady(input: {
   readonly usage: Usage;
   readonly limits: Limits;
+  readonly asked: Asked;
   readonly now: number;
 }): Admission {
-  const { limits, now } = input;
+  const { limits, asked, now } = input;
   const usage = refill(rollOver(input.usage, now), limits, now);
-  const refusal = rateRefusal(usage, limits, now);
+  const refusal = capRefusal(asked, limits) ?? rateRefusal(usage, limits, now);
   return refusal ? { admitted: false, refusal } : { admitted: true, usage: counted(usage, 0) };
 }
 
-/** An admitted request is counted in the returned usage; a refused one costs nothing. */
+/**
+ * An admitted request is counted in the returned usage, but for the money that it is to hold; a
+ * refused one costs nothing. First what no waiting mends.
+ */
 export function admit(input: {
   readonly usage: Usage;
   readonly limits: Limits;
   readonly waiting: number;
   readonly running: number;
-  readonly units: number;
-  /** The least the request can cost; 0 when a free target can serve it. */
-  readonly floorMicros: number;
+  readonly asked: Asked;
+  /** What it is to hold of the budget; 0 when a free target can serve it, or it waits for money. */
+  readonly holdMicros: number;
   readonly now: number;
 }): Admission {
-  const { limits, units, floorMicros, now } = input;
+  const { limits, asked, holdMicros, now } = input;
+  const { units } = asked;
   const usage = refill(rollOver(input.usage, now), limits, now);
   const refusal =
+    capRefusal(asked, limits) ??
     rateRefusal(usage, limits, now) ??
     waitingRefusal(input) ??
     dailyRefusal(usage, limits, units, now) ??
-    budgetRefusal(usage, limits, floorMicros, now);
+    budgetRefusal(usage, limits, holdMicros, now);
   return refusal ? { admitted: false, refusal } : { admitted: true, usage: counted(usage, units) };
 }
 
@@ -90,35 +105,42 @@ export function refund(usage: Usage, units: number, admittedAt: number, now: num
   return { ...current, unitsToday: Math.max(0, current.unitsToday - units) };
 }
 
-/** Holds money back before a call that may cost it. */
-export function reserve(usage: Usage, micros: number, now: number): Usage {
-  const current = rollOver(usage, now);
-  return { ...current, reservedMicros: current.reservedMicros + micros };
-}
-
 /**
- * Turns a reservation into what the call cost. Both belong to the month in which it was made (`at`);
- * when that is over, they leave the new month's numbers alone.
+ * What a request held turns into what it holds now, and into what its ended calls cost. Each belongs
+ * to the month in which it began; when that is over, it leaves the new month's numbers alone.
  */
-export function release(
+export function rebook(
   usage: Usage,
-  call: { readonly reservedMicros: number; readonly costMicros: number; readonly at: number },
+  change: {
+    readonly held: Booked | null;
+    readonly holds: Booked | null;
+    readonly costs: readonly Booked[];
+  },
   now: number,
 ): Usage {
   const current = rollOver(usage, now);
-  if (monthOf(call.at) !== current.month) return current;
+  const counted = (entry: Booked | null) =>
+    entry && monthOf(entry.at) === current.month ? entry.micros : 0;
+  const reserved = counted(change.holds) - counted(change.held);
+  const spent = change.costs.reduce((sum, cost) => sum + counted(cost), 0);
+  if (reserved === 0 && spent === 0) return current;
   return {
     ...current,
-    reservedMicros: Math.max(0, current.reservedMicros - call.reservedMicros),
-    spentMicros: current.spentMicros + call.costMicros,
+    reservedMicros: Math.max(0, current.reservedMicros + reserved),
+    spentMicros: current.spentMicros + spent,
   };
 }
 
-/** Null without a budget. Below 0 when calls cost more than was reserved for them. */
+/** Null without a budget. Below 0 when calls cost more than was held for them, or it was lowered. */
 export function budgetLeftMicros(usage: Usage, limits: Limits, now: number): number | null {
   if (limits.monthly_budget_usd === null) return null;
   const { spentMicros, reservedMicros } = rollOver(usage, now);
   return budgetMicros(limits.monthly_budget_usd) - spentMicros - reservedMicros;
+}
+
+/** When the budget begins anew. */
+export function budgetRenewsAt(usage: Usage, now: number): number {
+  return endOfMonth(rollOver(usage, now).month);
 }
 
 /** The same usage, with the counts of a day or month that is over set to nothing. */
@@ -156,7 +178,7 @@ function rateRefusal(usage: Usage, limits: Limits, now: number): Refusal | null 
   const { requests_per_minute: perMinute, burst } = limits;
   if (perMinute === 0 || burst === 0) {
     const limit = burst === 0 ? 'burst' : 'requests_per_minute';
-    const message = `This account may send no requests: its limit ${limit} is 0.`;
+    const message = `This account may send no requests: its limit ${limit} is 0. ${ASK}`;
     return { code: 'rate_limited', limit, allowed: 0, used: 0, retryAfterMs: null, message };
   }
   if (usage.tokens >= 1 - ROUNDING) return null;
@@ -166,7 +188,7 @@ function rateRefusal(usage: Usage, limits: Limits, now: number): Refusal | null 
     allowed: perMinute,
     used: perMinute,
     retryAfterMs: msUntil(1, usage, limits, now),
-    message: `More than ${perMinute} requests a minute, after a burst of ${burst}.`,
+    message: `More than ${perMinute} requests a minute, after a burst of ${burst}. Send it again later.`,
   };
 }
 
@@ -184,7 +206,9 @@ function waitingRefusal(input: {
     allowed,
     used: waiting,
     retryAfterMs: slots === 0 ? null : UNKNOWN_WAIT_MS,
-    message: `All ${slots} slots are taken and ${waiting} requests wait; at most ${allowed} may.`,
+    message:
+      `All ${slots} slots are taken and ${waiting} requests wait; at most ${allowed} may. ` +
+      (slots === 0 ? ASK : 'Send it again once one has ended.'),
   };
 }
 
@@ -197,7 +221,9 @@ function dailyRefusal(usage: Usage, limits: Limits, units: number, now: number):
     allowed,
     used: usage.unitsToday,
     retryAfterMs: units > allowed ? null : endOfDay(usage.day) - now,
-    message: `${usage.unitsToday} of ${allowed} images of this day (UTC) are used; this asks for ${units}.`,
+    message:
+      `${usage.unitsToday} of ${allowed} images of this day (UTC) are used; this asks for ${units}. ` +
+      (units > allowed ? `Ask for fewer. ${ASK}` : 'Ask for fewer, or send it again tomorrow.'),
   };
 }
 
@@ -205,13 +231,14 @@ function dailyRefusal(usage: Usage, limits: Limits, units: number, now: number):
 function budgetRefusal(
   usage: Usage,
   limits: Limits,
-  floorMicros: number,
+  holdMicros: number,
   now: number,
 ): Refusal | null {
   const { monthly_budget_usd: allowed } = limits;
   const left = budgetLeftMicros(usage, limits, now);
-  if (allowed === null || left === null || left >= floorMicros || floorMicros === 0) return null;
-  const isSpent = budgetMicros(allowed) - usage.spentMicros < floorMicros;
+  if (allowed === null || left === null || left >= holdMicros || holdMicros === 0) return null;
+  const isSpent = budgetMicros(allowed) - usage.spentMicros < holdMicros;
+  const isBeyond = budgetMicros(allowed) < holdMicros;
   const used = (usage.spentMicros + usage.reservedMicros) / 1e6;
   const retryAfterMs = isSpent ? endOfMonth(usage.month) - now : UNKNOWN_WAIT_MS;
   return {
@@ -219,10 +246,11 @@ function budgetRefusal(
     limit: 'monthly_budget_usd',
     allowed,
     used,
-    retryAfterMs: budgetMicros(allowed) < floorMicros ? null : retryAfterMs,
+    retryAfterMs: isBeyond ? null : retryAfterMs,
     message:
-      `This may cost ${floorMicros / 1e6} USD at the least, and ${used} of ${allowed} USD of this ` +
-      'month (UTC) are spent or held for running calls.',
+      `This costs ${holdMicros / 1e6} USD at the least, and ${used} of ${allowed} USD of this month ` +
+      '(UTC) are spent or held for accepted requests. ' +
+      (isBeyond ? ASK : 'Send it again later, or with on_budget "wait".'),
   };
 }
 
@@ -249,9 +277,9 @@ const budgetMicros = (usd: number) => Math.round(usd * 1e6);
 
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
 const monthOf = (at: number) => new Date(at).toISOString().slice(0, 7);
-const endOfDay = (day: string) => Date.parse(`${day}T00:00:00Z`) + DAY_MS;
+export const endOfDay = (day: string) => Date.parse(`${day}T00:00:00Z`) + DAY_MS;
 
-function endOfMonth(month: string): number {
+export function endOfMonth(month: string): number {
   const [year = 0, number = 0] = month.split('-').map(Number);
   // Date.UTC counts months from 0, so the number of this month is the index of the next.
   return Date.UTC(year, number, 1);

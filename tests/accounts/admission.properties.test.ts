@@ -5,9 +5,8 @@ import {
   budgetLeftMicros,
   freshUsage,
   rateLimitHeaders,
+  rebook,
   refund,
-  release,
-  reserve,
 } from '../../src/accounts/admission';
 import { DEFAULT_LIMITS, type Limits } from '../../src/accounts/types';
 
@@ -29,6 +28,8 @@ const someLimits: fc.Arbitrary<Limits> = fc.record({
   allowed_models: fc.constant(null),
 });
 
+const askedOf = (units: number) => ({ units, models: ['auto'], megapixels: 1 });
+
 /** Mostly short steps; now and then a day, or backwards. */
 const someStep = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 0, max: 30_000 }) },
@@ -38,8 +39,8 @@ const someStep = fc.oneof(
 
 const someVisit = fc.record({
   step: someStep,
-  units: fc.integer({ min: 1, max: 8 }),
-  floorMicros: fc.constant(1),
+  asked: fc.integer({ min: 1, max: 8 }).map(askedOf),
+  holdMicros: fc.constant(1),
   running: fc.integer({ min: 0, max: 3 }),
   waiting: fc.integer({ min: 0, max: 3 }),
 });
@@ -84,7 +85,7 @@ describe('admission, whatever comes', () => {
           if (!verdict.admitted) continue;
           usage = verdict.usage;
           const day = dayOf(now);
-          perDay.set(day, (perDay.get(day) ?? 0) + visit.units);
+          perDay.set(day, (perDay.get(day) ?? 0) + visit.asked.units);
         }
         for (const units of perDay.values())
           expect(units).toBeLessThanOrEqual(limits.images_per_day);
@@ -131,7 +132,6 @@ describe('admission, whatever comes', () => {
         do: fc.constant('admit' as const),
         step: fc.nat(20_000),
         units: fc.integer({ min: 1, max: 8 }),
-        floorMicros: fc.constant(1),
       }),
       fc.record({ do: fc.constant('refund' as const), step: fc.nat(4 * 3_600_000) }),
       fc.record({
@@ -145,7 +145,8 @@ describe('admission, whatever comes', () => {
         micros: fc.nat(900_000),
       }),
     );
-    const limits = { ...DEFAULT_LIMITS, images_per_day: 30, monthly_budget_usd: 3 };
+    const changes = { images_per_day: 30, monthly_budget_usd: 3, max_images_per_request: 31 };
+    const limits = { ...DEFAULT_LIMITS, ...changes };
     fc.assert(
       fc.property(fc.array(someEvent, { maxLength: 80 }), (events) => {
         let usage = freshUsage(limits, start);
@@ -161,10 +162,10 @@ describe('admission, whatever comes', () => {
               usage,
               limits,
               now,
-              units,
+              asked: askedOf(units),
               waiting: 0,
               running: 0,
-              floorMicros: 1,
+              holdMicros: 1,
             });
             if (verdict.admitted) {
               usage = verdict.usage;
@@ -174,14 +175,15 @@ describe('admission, whatever comes', () => {
             const request = admitted.shift();
             if (request) usage = refund(usage, request.units, request.at, now);
           } else if (event.do === 'reserve') {
-            usage = reserve(usage, event.micros, now);
-            running.push({ at: now, micros: event.micros });
+            const holds = { at: now, micros: event.micros };
+            usage = rebook(usage, { held: null, holds, costs: [] }, now);
+            running.push(holds);
           } else {
             const call = running.shift();
             if (!call) continue;
-            const costMicros = event.micros;
-            usage = release(usage, { reservedMicros: call.micros, costMicros, at: call.at }, now);
-            ended.push({ at: call.at, micros: costMicros });
+            const cost = { at: call.at, micros: event.micros };
+            usage = rebook(usage, { held: call, holds: null, costs: [cost] }, now);
+            ended.push(cost);
           }
           const sameMonth = (entry: { at: number }) =>
             new Date(entry.at).getUTCMonth() === new Date(now).getUTCMonth();
@@ -197,12 +199,20 @@ describe('admission, whatever comes', () => {
             now,
             waiting: 0,
             running: 0,
-            floorMicros: 1,
+            holdMicros: 1,
           };
           const hasBudget = taken < 3_000_000;
-          const full = admit({ ...probe, usage: { ...usage, tokens: 1 }, units: 30 - units });
+          const full = admit({
+            ...probe,
+            usage: { ...usage, tokens: 1 },
+            asked: askedOf(30 - units),
+          });
           expect(full.admitted).toBe(hasBudget);
-          const over = admit({ ...probe, usage: { ...usage, tokens: 1 }, units: 31 - units });
+          const over = admit({
+            ...probe,
+            usage: { ...usage, tokens: 1 },
+            asked: askedOf(31 - units),
+          });
           expect(over.admitted).toBe(false);
         }
       }),

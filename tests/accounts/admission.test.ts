@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import {
   admit,
+  admitReady,
   budgetLeftMicros,
+  budgetRenewsAt,
   freshUsage,
   rateLimitHeaders,
+  rebook,
   refund,
-  release,
-  reserve,
   rollOver,
   type Usage,
 } from '../../src/accounts/admission';
+import type { Asked } from '../../src/accounts/caps';
 import { DEFAULT_LIMITS, type Limits } from '../../src/accounts/types';
 
 const noon = Date.UTC(2026, 10, 21, 12);
@@ -18,22 +20,27 @@ const HOUR = 60 * MINUTE;
 const nextDay = Date.UTC(2026, 10, 22);
 const nextMonth = Date.UTC(2026, 11, 1);
 
+const one: Asked = { units: 1, models: ['auto'], megapixels: 1.048576 };
 const limitsWith = (changes: Partial<Limits>): Limits => ({ ...DEFAULT_LIMITS, ...changes });
 
 function tryAdmit(
   changes: Partial<Limits> = {},
-  input: Partial<Omit<Parameters<typeof admit>[0], 'usage'>> & { usage?: Partial<Usage> } = {},
+  input: Partial<Omit<Parameters<typeof admit>[0], 'usage' | 'asked'>> & {
+    usage?: Partial<Usage>;
+    units?: number;
+    asked?: Partial<Asked>;
+  } = {},
 ) {
   const limits = limitsWith(changes);
-  const { usage, ...rest } = input;
+  const { usage, units = 1, asked, ...rest } = input;
   return admit({
     limits,
     waiting: 0,
     running: 0,
-    units: 1,
-    floorMicros: 1,
+    holdMicros: 1,
     now: noon,
     ...rest,
+    asked: { ...one, units, ...asked },
     usage: { ...freshUsage(limits, noon), ...usage },
   });
 }
@@ -136,9 +143,8 @@ describe('the images of the day', () => {
     [10, 1, false],
     [0, 10, true],
   ])('admits %i used and %i more of 10: %s', (unitsToday, units, admitted) => {
-    expect(tryAdmit({ images_per_day: 10 }, { usage: { unitsToday }, units }).admitted).toBe(
-      admitted,
-    );
+    const limits = { images_per_day: 10, max_images_per_request: 10 };
+    expect(tryAdmit(limits, { usage: { unitsToday }, units }).admitted).toBe(admitted);
   });
 
   it('says how many are used and when the UTC day ends', () => {
@@ -196,12 +202,21 @@ describe('a refund', () => {
 describe('the budget of the month', () => {
   const limits = limitsWith({ monthly_budget_usd: 1 });
   const fresh = freshUsage(limits, noon);
+  const booked = (micros: number, at = noon) => ({ micros, at });
+  const takes = (usage: Usage, micros: number, at = noon) =>
+    rebook(usage, { held: null, holds: booked(micros, at), costs: [] }, at);
 
-  it('is what was spent and what is held for running calls, taken from the limit', () => {
-    const held = reserve(reserve(fresh, 300_000, noon), 100_000, noon);
+  it('is what was spent and what is held, taken from the limit', () => {
+    const held = takes(takes(fresh, 300_000), 100_000);
     expect(budgetLeftMicros(held, limits, noon)).toBe(600_000);
-    const call = { reservedMicros: 300_000, costMicros: 250_000, at: noon };
-    expect(budgetLeftMicros(release(held, call, noon), limits, noon)).toBe(650_000);
+    const change = { held: booked(300_000), holds: null, costs: [booked(250_000)] };
+    expect(budgetLeftMicros(rebook(held, change, noon), limits, noon)).toBe(650_000);
+  });
+
+  it('is the same object while nothing of it moves', () => {
+    const held = takes(fresh, 300_000);
+    const same = { held: booked(300_000), holds: booked(300_000), costs: [booked(0)] };
+    expect(rebook(held, same, noon)).toBe(held);
   });
 
   it('is null where none is set', () => {
@@ -209,8 +224,8 @@ describe('the budget of the month', () => {
   });
 
   it('goes below zero when calls cost more than was held for them', () => {
-    const held = reserve(fresh, 1, noon);
-    const after = release(held, { reservedMicros: 1, costMicros: 1_500_000, at: noon }, noon);
+    const change = { held: booked(1), holds: null, costs: [booked(1_500_000)] };
+    const after = rebook(takes(fresh, 1), change, noon);
     expect(budgetLeftMicros(after, limits, noon)).toBe(-500_000);
   });
 
@@ -220,13 +235,27 @@ describe('the budget of the month', () => {
     expect(budgetLeftMicros(spent, limits, nextMonth)).toBe(1_000_000);
   });
 
-  it('is not touched by the end of a call that was reserved last month', () => {
-    const held = reserve(fresh, 300_000, noon);
-    const call = { reservedMicros: 300_000, costMicros: 250_000, at: noon };
-    const after = release(held, call, nextMonth + 1);
+  it('is not touched by what was held last month, nor by what it comes to cost', () => {
+    const ends = { held: booked(300_000), holds: null, costs: [booked(250_000)] };
+    const after = rebook(takes(fresh, 300_000), ends, nextMonth + 1);
     expect(after).toMatchObject({ month: '2026-12', spentMicros: 0, reservedMicros: 0 });
-    const holding = reserve(after, 100_000, nextMonth + 2);
-    expect(release(holding, call, nextMonth + 3)).toBe(holding);
+    const holding = takes(after, 100_000, nextMonth + 2);
+    expect(rebook(holding, ends, nextMonth + 3)).toBe(holding);
+  });
+
+  it('holds anew in the new month what begins in it', () => {
+    const begins = { held: booked(300_000), holds: booked(400_000, nextMonth), costs: [] };
+    const after = rebook(takes(fresh, 300_000), begins, nextMonth);
+    expect(after).toMatchObject({ month: '2026-12', reservedMicros: 400_000 });
+  });
+
+  it.each([
+    [noon, nextMonth],
+    [nextMonth, Date.UTC(2027, 0, 1)],
+    [nextMonth - 1, nextMonth],
+  ])('at %i begins anew at %i, also for a clock that jumps back', (now, renewal) => {
+    expect(budgetRenewsAt(fresh, now)).toBe(renewal);
+    expect(budgetRenewsAt(rollOver(fresh, now), now - 40 * 24 * HOUR)).toBe(renewal);
   });
 
   it.each([
@@ -247,15 +276,13 @@ describe('the budget of the month', () => {
   });
 
   it('never stands in the way of a request that a free target can serve', () => {
-    expect(tryAdmit({ monthly_budget_usd: 0 }, { floorMicros: 0 }).admitted).toBe(true);
+    expect(tryAdmit({ monthly_budget_usd: 0 }, { holdMicros: 0 }).admitted).toBe(true);
   });
 
   it('refuses what costs more than is left', () => {
     const usage = { spentMicros: 970_000 };
-    expect(tryAdmit({ monthly_budget_usd: 1 }, { usage, floorMicros: 40_000 }).admitted).toBe(
-      false,
-    );
-    expect(tryAdmit({ monthly_budget_usd: 1 }, { usage, floorMicros: 30_000 }).admitted).toBe(true);
+    expect(tryAdmit({ monthly_budget_usd: 1 }, { usage, holdMicros: 40_000 }).admitted).toBe(false);
+    expect(tryAdmit({ monthly_budget_usd: 1 }, { usage, holdMicros: 30_000 }).admitted).toBe(true);
   });
 
   it('of 0 admits nothing that costs, ever', () => {
@@ -268,9 +295,79 @@ describe('the budget of the month', () => {
   it('ends in December too', () => {
     const december = Date.UTC(2026, 11, 31, 23);
     const usage = { ...freshUsage(limits, december), spentMicros: 1_000_000 };
-    const input = { limits, waiting: 0, running: 0, units: 1, floorMicros: 1, now: december };
+    const input = { limits, waiting: 0, running: 0, asked: one, holdMicros: 1, now: december };
     expect(admit({ usage, ...input })).toMatchObject({ refusal: { retryAfterMs: HOUR } });
     expect(admit({ usage, ...input, now: december + HOUR }).admitted).toBe(true);
+  });
+});
+
+describe('the caps on one request', () => {
+  it.each<[Partial<Limits>, Partial<Asked>, string | null]>([
+    [{ max_images_per_request: 3 }, { units: 3 }, null],
+    [{ max_images_per_request: 3 }, { units: 4 }, 'limit_exceeded'],
+    [{ max_images_per_request: 0 }, { units: 1 }, 'limit_exceeded'],
+    [{ max_megapixels: 1.05 }, { megapixels: 1.05 }, null],
+    [{ max_megapixels: 1 }, { megapixels: 1.048576 }, 'limit_exceeded'],
+    [{ max_megapixels: 0 }, { megapixels: 0.004096 }, 'limit_exceeded'],
+    [{ max_megapixels: 0 }, { megapixels: null }, null],
+    [{ allowed_models: ['a', 'b'] }, { models: ['a', 'b'] }, null],
+    [{ allowed_models: ['a', 'b'] }, { models: ['a', 'c', 'b'] }, 'model_not_allowed'],
+    [{ allowed_models: ['sketch'] }, { models: ['auto'] }, 'model_not_allowed'],
+    [{ allowed_models: [] }, { models: ['a'] }, 'model_not_allowed'],
+  ])('of %o stand against %o: %s', (changes, asked, code) => {
+    expect(refusalOf(changes, { asked })?.code ?? null).toBe(code);
+  });
+
+  it('name what is over them, and promise nothing', () => {
+    const megapixels = { code: 'limit_exceeded', limit: 'max_megapixels', allowed: 1, used: 4.2 };
+    expect(refusalOf({ max_megapixels: 1 }, { asked: { megapixels: 4.2 } })).toMatchObject({
+      ...megapixels,
+      retryAfterMs: null,
+    });
+    expect(refusalOf({ max_images_per_request: 2 }, { units: 5 })).toMatchObject({
+      limit: 'max_images_per_request',
+      allowed: 2,
+      used: 5,
+      retryAfterMs: null,
+    });
+    const models = ['a', 'c'];
+    expect(refusalOf({ allowed_models: ['a'] }, { asked: { models } })).toMatchObject({
+      limit: 'allowed_models',
+      allowed: ['a'],
+      used: 'c',
+      retryAfterMs: null,
+    });
+  });
+
+  it('come before all that waiting mends', () => {
+    const limits = {
+      ...{ allowed_models: [], requests_per_minute: 0, max_running: 0, max_waiting: 0 },
+      ...{ images_per_day: 0, monthly_budget_usd: 0 },
+    };
+    const order = ['requests_per_minute', 'max_waiting', 'images_per_day', 'monthly_budget_usd'];
+    const open = [
+      {},
+      { allowed_models: null },
+      { requests_per_minute: 60 },
+      { max_waiting: 1 },
+      { images_per_day: 1 },
+    ];
+    const met = open.map((_, index) => {
+      const changes = Object.assign({}, limits, ...open.slice(0, index + 1));
+      return refusalOf(changes)?.limit;
+    });
+    expect(met).toEqual(['allowed_models', ...order]);
+  });
+
+  it('stand against what is made already, as the rate does, and no other limit', () => {
+    const ready = (changes: Partial<Limits>) => {
+      const limits = limitsWith(changes);
+      return admitReady({ usage: freshUsage(limits, noon), limits, asked: one, now: noon });
+    };
+    for (const changes of [{ allowed_models: [] }, { max_images_per_request: 0 }, { burst: 0 }]) {
+      expect(ready(changes).admitted).toBe(false);
+    }
+    expect(ready({ images_per_day: 0, max_waiting: 0, max_running: 0 }).admitted).toBe(true);
   });
 });
 
@@ -316,8 +413,8 @@ describe('rate limit headers', () => {
       limits,
       waiting: 0,
       running: 0,
-      units: 1,
-      floorMicros: 1,
+      asked: one,
+      holdMicros: 1,
       now: noon,
     });
     const seconds = verdict.admitted ? 0 : Math.ceil((verdict.refusal.retryAfterMs ?? 0) / 1000);

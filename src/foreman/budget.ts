@@ -1,0 +1,73 @@
+/**
+ * The money of one user, kept in step with what the user's requests hold and have cost. Runs inside
+ * one transaction.
+ */
+import { budgetLeftMicros, budgetRenewsAt, rebook } from '../accounts/admission';
+import * as accounts from '../accounts/limits';
+import * as ledger from '../requests/ledger';
+import { fund, holdOf } from '../requests/money';
+import type { Budget, EndedAttempt, RequestState } from '../requests/types';
+import type { Desk } from './desk';
+
+/** One change wakes no more than this; the alarm goes on at once. */
+const MAX_FUNDED = 100;
+
+export function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {
+  const ended = next.attempts.slice(previous?.attempts.length ?? 0);
+  const held = previous && holdOf(previous);
+  const change = { held, holds: holdOf(next), costs: costsOf(ended) };
+  const usage = held || change.holds || ended.length > 0 ? accounts.loadUsage(desk.sql) : null;
+  if (!usage) return;
+  const booked = rebook(usage, change, desk.now);
+  const isSame =
+    booked.reservedMicros === usage.reservedMicros && booked.spentMicros === usage.spentMicros;
+  if (!isSame) accounts.saveUsage(desk.sql, booked);
+}
+
+/**
+ * As a request sees it: its own hold is there for it. Attempts that are just ending are not yet in
+ * the books.
+ */
+export function budgetOf(
+  desk: Pick<Desk, 'sql' | 'now'>,
+  state: RequestState,
+  ending: readonly EndedAttempt[],
+): Budget {
+  const account = accounts.loadAccount(desk.sql);
+  const usage = accounts.loadUsage(desk.sql);
+  if (!account || !usage) return { leftMicros: 0, renewsAt: desk.now };
+  const change = { held: holdOf(state), holds: null, costs: costsOf(ending) };
+  const booked = rebook(usage, change, desk.now);
+  return {
+    leftMicros: budgetLeftMicros(booked, account.limits, desk.now),
+    renewsAt: budgetRenewsAt(booked, desk.now),
+  };
+}
+
+/**
+ * Money came free: it goes to those who wait for it, best rank first, to as many as it pays for.
+ * What each is given it holds, so that the same money wakes nobody twice. Says whether there may be
+ * more to wake.
+ */
+export function fundWaiting(
+  desk: Desk,
+  account: accounts.StoredAccount,
+  save: (row: ledger.LedgerRow, next: RequestState) => void,
+): boolean {
+  const usage = desk.memory.waiting === 0 ? null : accounts.loadUsage(desk.sql);
+  if (!usage) return false;
+  let left = budgetLeftMicros(usage, account.limits, desk.now);
+  const rows = ledger.getFundable(desk.sql, { micros: left, limit: MAX_FUNDED });
+  for (const row of rows) {
+    if (row.state.status !== 'queued' || row.state.wait.for !== 'budget') continue;
+    const { micros } = row.state.wait;
+    if (left !== null && micros > left) continue;
+    if (left !== null) left -= micros;
+    save(row, fund(row.state, desk.now));
+  }
+  if (rows.length < MAX_FUNDED) return false;
+  return ledger.getFundable(desk.sql, { micros: left, limit: 1 }).length > 0;
+}
+
+const costsOf = (ended: readonly EndedAttempt[]) =>
+  ended.map(({ costMicros: micros, startedAt: at }) => ({ micros, at }));
