@@ -2,7 +2,7 @@
 import type { By } from '../platform/actor';
 import { type AuditId, newId, type UserId } from '../platform/ids';
 import type { JsonObject } from '../platform/json';
-import type { Actor } from './types';
+import type { Actor, Credential } from './types';
 
 export const auditActions = [
   'user.created',
@@ -38,6 +38,15 @@ export interface AuditEvent {
   readonly target: string | null;
   /** What was changed. Never a prompt, a secret or a key. */
   readonly details: JsonObject;
+}
+
+/** A client that acts on its own things. */
+export function byOf(credential: Credential): By {
+  const actor: Actor =
+    credential.via === 'key'
+      ? { type: 'key', id: credential.keyId }
+      : { type: 'token', id: credential.subject };
+  return { actor, from: credential.from };
 }
 
 export function auditEvent(

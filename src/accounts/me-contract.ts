@@ -1,8 +1,10 @@
 /** The JSON of one's own account, and how it is made from ours. */
 import { z } from '@hono/zod-openapi';
-import { limitsView } from './contract';
+import { iso, limitsView } from './contract';
 import type { Me } from './me';
 import { scopes } from './types';
+
+const time = z.iso.datetime();
 
 export const meSchema = z
   .object({
@@ -20,6 +22,18 @@ export const meSchema = z
       month_cost_usd: z.number(),
       month_reserved_usd: z.number().openapi({ description: 'Held back for running calls.' }),
     }),
+    budget: z
+      .object({
+        limit_usd: z.number().nullable(),
+        spent_usd: z.number(),
+        reserved_usd: z.number().openapi({ description: 'Held back for running calls.' }),
+        left_usd: z.number().nullable(),
+        resets_at: time,
+      })
+      .openapi({ description: 'Of this month (UTC). Without a budget, limit and left are null.' }),
+    images: z
+      .object({ limit: z.int(), used: z.int(), left: z.int(), resets_at: time })
+      .openapi({ description: 'Of this day (UTC).' }),
   })
   .openapi('Me');
 
@@ -34,6 +48,19 @@ export function presentMe({ account, key, usage }: Me): z.output<typeof meSchema
       images_today: usage.unitsToday,
       month_cost_usd: usage.spentMicros / 1e6,
       month_reserved_usd: usage.reservedMicros / 1e6,
+    },
+    budget: {
+      limit_usd: account.limits.monthly_budget_usd,
+      spent_usd: usage.spentMicros / 1e6,
+      reserved_usd: usage.reservedMicros / 1e6,
+      left_usd: usage.leftMicros === null ? null : Math.max(0, usage.leftMicros) / 1e6,
+      resets_at: iso(usage.monthEndsAt),
+    },
+    images: {
+      limit: account.limits.images_per_day,
+      used: usage.unitsToday,
+      left: Math.max(0, account.limits.images_per_day - usage.unitsToday),
+      resets_at: iso(usage.dayEndsAt),
     },
   };
 }

@@ -1,5 +1,5 @@
 /** What a user is told of the account: whose credential it is, the limits, and what is used of them. */
-import { budgetLeftMicros, rateLimitHeaders, rollOver } from './admission';
+import { budgetLeftMicros, endOfDay, endOfMonth, rateLimitHeaders, rollOver } from './admission';
 import { checkCredential } from './key-ring';
 import * as rows from './limits';
 import type { Account, Credential, Scope } from './types';
@@ -23,7 +23,11 @@ export interface Me {
     readonly unitsToday: number;
     readonly spentMicros: number;
     readonly reservedMicros: number;
+    /** Null without a budget. Below 0 when calls cost more than was held for them. */
     readonly leftMicros: number | null;
+    /** When the day of the images and the month of the money are over, epoch ms. */
+    readonly dayEndsAt: number;
+    readonly monthEndsAt: number;
   };
 }
 
@@ -38,13 +42,14 @@ export function describe(
   const stored = rows.loadUsage(sql);
   if (!allowed.ok || !account || !stored) return null;
   const { userId, name, limits } = account;
-  const { unitsToday, spentMicros, reservedMicros } = rollOver(stored, now);
+  const { unitsToday, spentMicros, reservedMicros, day, month } = rollOver(stored, now);
+  const ends = { dayEndsAt: endOfDay(day), monthEndsAt: endOfMonth(month) };
   const leftMicros = budgetLeftMicros(stored, limits, now);
   const keyId = credential.via === 'key' ? credential.keyId : null;
   return {
     account: { userId, name, limits },
     key: { id: keyId, name: allowed.name, scopes: allowed.scopes },
-    usage: { running, waiting, unitsToday, spentMicros, reservedMicros, leftMicros },
+    usage: { running, waiting, unitsToday, spentMicros, reservedMicros, leftMicros, ...ends },
   };
 }
 
