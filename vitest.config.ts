@@ -31,6 +31,11 @@ const bindings = {
   PROVIDER_TIMEOUT_MS: '120000',
   REQUEST_HOT_HOURS: '24',
   IMAGE_RETENTION_DAYS: '30',
+  JWT_ISSUER: 'https://login.test/',
+  JWT_AUDIENCE: 'foreman',
+  JWT_CREATE_USERS: 'true',
+  ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',
+  ACCESS_AUDIENCE: 'tag',
 };
 
 const inWorkerd = () =>
@@ -40,6 +45,8 @@ const inWorkerd = () =>
     wrangler: { configPath: './wrangler.toml' },
     miniflare: {
       bindings: { TEST_MIGRATIONS: await readD1Migrations('./migrations'), ...bindings },
+      // Low enough to be reached call by call.
+      ratelimits: { SHIELD: { namespace_id: '1001', simple: { limit: 6, period: 60 } } },
     },
   }));
 

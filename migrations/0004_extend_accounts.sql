@@ -4,6 +4,7 @@ ALTER TABLE users ADD COLUMN region TEXT;
 ALTER TABLE users ADD COLUMN status TEXT NOT NULL DEFAULT 'active';  -- active | suspended | deleting
 
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX users_by_status ON users (status, created_at, id);
 
 -- To the day, for keys that are in use.
 ALTER TABLE api_keys ADD COLUMN last_used_at INTEGER;

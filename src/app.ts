@@ -1,22 +1,29 @@
 /** The HTTP surface: middleware order, feature mounts, the OpenAPI document, and error mapping. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { createAuditRoutes } from './accounts/audit-routes';
+import { createDeletionRoutes } from './accounts/deletion-routes';
 import { createKeyRoutes } from './accounts/key-routes';
 import { createMeRoutes } from './accounts/me-routes';
 import { createAccountRoutes } from './accounts/routes';
+import { createUsageRoutes } from './accounts/usage-routes';
 import { docsPage } from './docs';
 import { createBatchRoutes } from './generation/batch-routes';
 import { createBreakerRoutes } from './generation/breaker/routes';
 import { createCallbackRoutes } from './generation/callback-routes';
 import { createGenerationRoutes } from './generation/routes';
 import { createHealthRoutes } from './health';
+import { bucketsOf } from './images/buckets';
 import { createImageRoutes } from './images/routes';
+import { crossOrigin, preflight } from './platform/cors';
 import { AppError } from './platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from './platform/http';
 import { securitySchemes } from './platform/openapi';
+import { addSecurityHeaders, STYLED_PAGE_POLICY } from './platform/security-headers';
 import { describeFault, logFault, problemOf } from './problems';
 import { createDeadLetterRoutes } from './requests/dead-letter-routes';
 import { createRequestRoutes } from './requests/routes';
 import type { Services } from './services';
+import { countedFault, shieldRoutes } from './shielding';
 import { createStyleRoutes } from './styles/routes';
 import { createWebhookRoutes } from './webhooks/routes';
 
@@ -33,7 +40,7 @@ export function createApp(services: Services): App {
     const noted = await services.answerNotes.collect(next);
     for (const [name, value] of noted) c.header(name, value);
     c.header('X-Correlation-Id', c.get('correlationId'));
-    c.header('X-Content-Type-Options', 'nosniff');
+    addSecurityHeaders(c.res.headers, c.get('origin'));
     log.info('http.answered', {
       correlation_id: c.get('correlationId'),
       method: c.req.method,
@@ -42,7 +49,10 @@ export function createApp(services: Services): App {
       duration_ms: now() - startedAt,
     });
   });
+  app.use(crossOrigin(settings.corsOrigins));
   app.use(requestContext(settings.publicOrigin));
+  app.use(preflight(settings.corsOrigins));
+  shieldRoutes(app, services.shield);
 
   // Who asks comes before what is asked: a stranger learns nothing of how bodies are checked.
   app.use('/v1/requests/*', async (c, next) => {
@@ -52,8 +62,11 @@ export function createApp(services: Services): App {
 
   app.route('/', createHealthRoutes(readiness(services)));
   app.route('/', createAccountRoutes({ authenticate, accounts: services.accounts }));
+  app.route('/', createDeletionRoutes({ authenticate, deletions: services.deletions }));
   app.route('/', createKeyRoutes({ authenticate, keys: services.keys }));
   app.route('/', createMeRoutes({ authenticate, account: services.me }));
+  app.route('/', createUsageRoutes({ authenticate, usage: services.usage, now }));
+  app.route('/', createAuditRoutes({ authenticate, audit: services.audit }));
   app.route('/', createBreakerRoutes({ authenticate, ...services.breakerAdmin }));
   app.route('/', createGenerationRoutes({ authenticate, generation, requests, catalog, present }));
   app.route('/', createBatchRoutes({ authenticate, generation, present, describeFault }));
@@ -80,11 +93,12 @@ export function createApp(services: Services): App {
       headers: { allow: allowed.join(', ') },
     });
   });
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const correlationId = c.get('correlationId') ?? crypto.randomUUID();
     const { method } = c.req;
-    logFault(log, error, { correlation_id: correlationId, method, route: c.req.routePath });
-    const { problem, details } = problemOf(error, correlationId);
+    const fault = await countedFault(error, { ...services, from: c.get('asking')?.from });
+    logFault(log, fault, { correlation_id: correlationId, method, route: c.req.routePath });
+    const { problem, details } = problemOf(fault, correlationId);
     return problemResponse(problem, details);
   });
   return app;
@@ -93,7 +107,7 @@ export function createApp(services: Services): App {
 function readiness({ env, foreman }: Services) {
   return {
     d1: () => env.DB.prepare('SELECT 1').first(),
-    r2: () => env.IMAGES.head('ready'),
+    r2: () => Promise.all(bucketsOf(env).map((bucket) => bucket.head('ready'))),
     // An id of nobody: its object answers that it has no account.
     foreman: () => foreman(READY_USER).getAccount(),
   };
@@ -126,5 +140,8 @@ function document(app: App): void {
     },
   };
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(config)));
-  app.get('/docs', (c) => c.html(docsPage(app.getOpenAPI31Document(config))));
+  app.get('/docs', (c) => {
+    c.header('Content-Security-Policy', STYLED_PAGE_POLICY);
+    return c.html(docsPage(app.getOpenAPI31Document(config)));
+  });
 }

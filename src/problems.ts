@@ -10,6 +10,9 @@ type Entry = Pick<Problem, 'status' | 'title' | 'type'>;
 /** Registered by draft-ietf-httpapi-ratelimit-headers; its member is `violated-policies`. */
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 
+/** Registered by the same draft. */
+const ABNORMAL_USAGE = 'https://iana.org/assignments/http-problem-types#abnormal-usage-detected';
+
 const problems = {
   malformed_json: { status: 400, title: 'Malformed JSON' },
   invalid_header: { status: 400, title: 'Invalid header' },
@@ -34,6 +37,11 @@ const problems = {
   rate_limited: { status: 429, title: 'Too many requests', type: QUOTA_EXCEEDED },
   too_many_waiting: { status: 429, title: 'Too many waiting requests', type: QUOTA_EXCEEDED },
   quota_exceeded: { status: 429, title: 'Quota exceeded', type: QUOTA_EXCEEDED },
+  too_many_from_address: {
+    status: 429,
+    title: 'Too many requests from this address',
+    type: ABNORMAL_USAGE,
+  },
   header_too_large: { status: 431, title: 'Header too large' },
   unavailable: { status: 503, title: 'Temporarily unavailable' },
 } as const satisfies Record<string, Entry>;

@@ -2,6 +2,8 @@
  * Message type → consumer. Each message is answered on its own: a poison one among good ones is
  * stored as a dead letter and holds nobody up.
  */
+import { claimDeletion } from './accounts/deletion-consumer';
+import { deleteAccountMessageSchema } from './accounts/types';
 import { cancelJob } from './generation/cancel-job';
 import { claimGeneration } from './generation/consumer';
 import { createLeaseKeeper } from './generation/leases';
@@ -80,6 +82,11 @@ async function consume(
       if (message.success) {
         return { verdict: await project(message.data, services.projector), run: null };
       }
+      break;
+    }
+    case 'account.delete': {
+      const message = deleteAccountMessageSchema.safeParse(body);
+      if (message.success) return claimDeletion(message.data, services.deletionConsumer);
       break;
     }
   }

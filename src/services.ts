@@ -1,10 +1,20 @@
 /** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
+import { waitUntil } from 'cloudflare:workers';
+import { createAuditService } from './accounts/audit-service';
+import { createAuditStore } from './accounts/audit-store';
 import { createAuthenticate } from './accounts/authenticate';
+import { createDeletionService } from './accounts/deletion-service';
+import { createUserNames } from './accounts/directory';
 import { createKeyService } from './accounts/key-service';
+import { createKeyStore } from './accounts/key-store';
 import { createReadKey } from './accounts/keys';
 import { createMeService } from './accounts/me-service';
 import { createAccountService } from './accounts/service';
+import { createSignIn } from './accounts/sign-in';
 import { createAccountStore } from './accounts/store';
+import { createUsageService } from './accounts/usage-service';
+import { createUsageStore } from './accounts/usage-store';
+import { createEraser } from './foreman/erasing';
 import { writeNews } from './foreman/index-writer';
 import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
@@ -26,6 +36,7 @@ import {
 } from './platform/fetch-untrusted';
 import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
+import { createShield } from './platform/shield';
 import { createDeadLetterService } from './requests/dead-letter-service';
 import { createDeadLetterStore } from './requests/dead-letter-store';
 import type { Message, WorkQueue } from './requests/dead-letters';
@@ -56,7 +67,8 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /** @throws Error naming every faulty setting. */
 export function createServices(env: Env) {
-  const { settings, generation: made } = readSettings(env);
+  const read = readSettings(env);
+  const { settings, generation: made, keySigning, signIn: signInSettings } = read;
   const now = () => Date.now();
   const log = consoleLogger;
   const { catalog, providers } = made;
@@ -72,30 +84,50 @@ export function createServices(env: Env) {
 
   const ownHosts = settings.publicOrigin ? [new URL(settings.publicOrigin).hostname] : [];
   const urlPolicy = { allowLocal: settings.allowLocalUrls, ownHosts };
-  const untrusted = { fetch: ((input, init) => fetch(input, init)) as typeof fetch, ...urlPolicy };
+  const fetchNow = ((input, init) => fetch(input, init)) as typeof fetch;
+  const untrusted = { fetch: fetchNow, ...urlPolicy };
   const fetchUntrusted = createFetchUntrusted(untrusted);
   const openImage = createOpenImage(createOpenUntrusted(untrusted));
 
   const allBreakers = createBreakers({ env, log, now });
   const breakers = createBreakerWatch(allBreakers, catalog);
+  const shield = createShield({ limiter: env.SHIELD, log });
+  const names = createUserNames(env);
+  const signIn = createSignIn({
+    settings: signInSettings,
+    fetch: fetchNow,
+    findUser: names.find,
+    ensureUser: (input) => accounts.ensureUser(input),
+    keepAlive: waitUntil,
+    sleep,
+    now,
+    log,
+  });
   const authenticate = createAuthenticate({
-    readKey: createReadKey(settings.keySigningSecret),
+    readKey: createReadKey(keySigning),
     adminToken: settings.adminToken,
-    signIn: async () => null,
+    signIn,
     authorize: (credential) => foreman(credential.userId).authorize(credential),
-    countFailure: async () => {},
+    countFailure: (from) => shield.count('auth', from),
     now,
   });
   const accounts = createAccountService({
     foreman,
+    names,
     store: createAccountStore(env.DB),
     now,
     createWebhookSecret: createSecret,
+    defaultLimits: read.defaultLimits,
   });
-  const { keySigningSecret } = settings;
-  const keys = createKeyService({ foreman, now, keySigningSecret });
+  const keyStore = createKeyStore(env.DB);
+  const keys = createKeyService({ foreman, store: keyStore, now, signing: keySigning });
   const me = createMeService({ foreman });
-  const imageStore = createImageStore({ bucket: env.IMAGES, db: env.DB });
+  const audit = createAuditService({ store: createAuditStore(env.DB), sleep, log });
+  const usage = createUsageService({
+    store: createUsageStore(env.DB),
+    getUser: (id) => accounts.getUser(id),
+  });
+  const imageStore = createImageStore({ buckets: env, db: env.DB });
   const uploadRetentionMs = settings.imageRetentionMs;
   const images = createImageService({ store: imageStore, uploadRetentionMs, sleep, log });
   const inputs = createInputStore({
@@ -156,12 +188,20 @@ export function createServices(env: Env) {
       foreman(userId).nudge(job),
     authenticate,
     answerNotes,
+    shield,
     accounts,
     keys,
     me,
+    audit,
+    usage,
     images,
     styles,
-    breakerAdmin: { breakers: allBreakers, targets: () => breakers.targets() },
+    breakerAdmin: {
+      breakers: allBreakers,
+      targets: () => breakers.targets(),
+      record: audit.record,
+      now,
+    },
     requestStore,
     requests,
     webhooks,
@@ -184,6 +224,8 @@ export function createServices(env: Env) {
     },
     webhookConsumer: { foreman, fetchUntrusted, now, sleep, log },
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
+    deletions: createDeletionService({ foreman }),
+    deletionConsumer: { foreman, eraser: createEraser(env), sleep, log },
     deadLetters: { store: deadLetterStore, foreman, now, log },
     deadLetterService: createDeadLetterService({
       store: deadLetterStore,

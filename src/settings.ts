@@ -1,4 +1,7 @@
 /** Everything the operator may say, read once per isolate. A fault stops the start. */
+import { readDefaultLimits } from './accounts/default-limits';
+import { readKeySigning } from './accounts/key-signing';
+import { readSignInSettings } from './accounts/sign-in-settings';
 import { readGenerationSettings } from './generation/settings';
 import { parseSettings, SettingsError } from './platform/config';
 
@@ -16,6 +19,10 @@ export function readSettings(env: object) {
   };
   const settings = read(() => parseSettings(env));
   const generation = read(() => readGenerationSettings(env));
-  if (!settings || !generation) throw new SettingsError(lines);
-  return { settings, generation };
+  const keySigning = read(() => readKeySigning(env));
+  const signIn = read(() => readSignInSettings(env));
+  const defaultLimits = read(() => readDefaultLimits(env));
+  if (!settings || !generation || !keySigning || !signIn || !defaultLimits)
+    throw new SettingsError(lines);
+  return { settings, generation, keySigning, signIn, defaultLimits };
 }

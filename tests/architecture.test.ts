@@ -21,6 +21,9 @@ const FACES = ['service', 'types', 'errors'];
 
 /** Modules that other features may import although they are none of the three faces. */
 const otherFaces: Readonly<Record<string, string>> = {
+  'accounts/admin-only': 'stands before every route of the operator’s',
+  'accounts/audit': 'whoever changes something puts it on record in the same words',
+  'accounts/audit-store': 'a store puts what it changes on record in the same batch',
   'accounts/authenticate': 'every route asks it who is calling',
   'requests/view': 'the request as clients see it, also in webhooks and in other answers',
   'requests/answers': 'a submission of any kind is answered the same way',
@@ -131,6 +134,9 @@ const rules: readonly Rule[] = [
     pattern: /\.exec\b[<(][^)]*(SELECT|INSERT|UPDATE|DELETE|CREATE)/,
     except: {
       'requests/ledger.ts': 'rows of requests',
+      'requests/erasing.ts': 'rows of requests, at the end of their user',
+      'accounts/deletion-rows.ts': 'the row of the deletion of a user',
+      'accounts/audit-rows.ts': 'rows of the audit log',
       'accounts/limits.ts': 'rows of the account',
       'requests/abandoned.ts': 'rows of jobs that nobody wants any more',
       'requests/reuse.ts': 'rows of what equal requests share',
@@ -142,7 +148,10 @@ const rules: readonly Rule[] = [
     rule: 'D1 is spoken to by stores only',
     pattern: /\.prepare\(/,
     except: {
-      'accounts/store.ts': 'users and keys',
+      'accounts/key-store.ts': 'keys',
+      'accounts/store.ts': 'users',
+      'accounts/audit-store.ts': 'the audit trail',
+      'accounts/usage-store.ts': 'what requests have used',
       'images/store.ts': 'images',
       'requests/store.ts': 'requests',
       'styles/store.ts': 'styles',
@@ -170,11 +179,16 @@ describe('what stands where', () => {
 
   const pure = [
     'accounts/admission.ts',
+    'accounts/caps.ts',
+    'accounts/token-claims.ts',
+    'accounts/usage.ts',
+    'generation/asks.ts',
     'generation/assess.ts',
     'generation/breaker/circuit.ts',
     'generation/breaker/pace.ts',
     'generation/breaker/permits.ts',
     'generation/breaker/snapshot.ts',
+    'generation/breaker/turns.ts',
     'generation/candidates.ts',
     'generation/plan.ts',
     'generation/prices.ts',
@@ -182,6 +196,7 @@ describe('what stands where', () => {
     'platform/backoff.ts',
     'requests/estimate.ts',
     'requests/lifecycle.ts',
+    'requests/money.ts',
     'requests/queueing.ts',
     'requests/remote-job.ts',
     'requests/retry.ts',

@@ -1,6 +1,6 @@
 // The guard suite: every route, every way of having no business there. A route that is not in the
 // table fails the last tests.
-import { env } from 'cloudflare:workers';
+import { env, exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { issueKey } from '../src/accounts/keys';
 import type { Scope, UserId } from '../src/accounts/types';
@@ -9,6 +9,7 @@ import { callbackUrl } from '../src/generation/callbacks';
 import { newId, type RequestId } from '../src/platform/ids';
 import { createServices } from '../src/services';
 import { ADMIN, type Client, http, newClient, newKey, ORIGIN } from './journeys/support';
+import { ACROSS_A_MINUTE, newAddress, spend } from './support/shield';
 
 interface Guarded {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -40,6 +41,7 @@ const byKey: readonly Guarded[] = [
   { method: 'GET', path: '/v1/styles', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/styles/{id}', scope: read },
   { method: 'GET', path: '/v1/me', scope: read },
+  { method: 'GET', path: '/v1/me/usage', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/webhooks/default-secret', scope: write },
 ];
 
@@ -49,9 +51,15 @@ const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/users', body: name },
   { method: 'GET', path: '/v1/admin/users', faulty: '?limit=none' },
   { method: 'GET', path: '/v1/admin/users/{id}' },
+  { method: 'DELETE', path: '/v1/admin/users/{id}' },
+  { method: 'GET', path: '/v1/admin/users/{id}/deletion' },
   { method: 'PATCH', path: '/v1/admin/users/{id}', body: { limits: { burst: 1 } } },
+  { method: 'POST', path: '/v1/admin/users/{id}/suspend' },
+  { method: 'POST', path: '/v1/admin/users/{id}/resume' },
   { method: 'POST', path: '/v1/admin/users/{id}/keys', body: name },
   { method: 'GET', path: '/v1/admin/users/{id}/keys' },
+  { method: 'POST', path: '/v1/admin/users/{id}/keys/{key_id}/rotate', body: {} },
+  { method: 'GET', path: '/v1/admin/keys', faulty: '?limit=none' },
   { method: 'DELETE', path: '/v1/admin/users/{id}/keys/{key_id}' },
   { method: 'POST', path: '/v1/admin/styles', body: { id: 'ink', ...template } },
   { method: 'PUT', path: '/v1/admin/styles/{id}', body: template },
@@ -61,6 +69,8 @@ const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/dead-letters/{id}/replay' },
   { method: 'DELETE', path: '/v1/admin/dead-letters/{id}' },
   { method: 'GET', path: '/v1/admin/breakers' },
+  { method: 'GET', path: '/v1/admin/users/{id}/usage', faulty: '?limit=none' },
+  { method: 'GET', path: '/v1/admin/audit', faulty: '?limit=none' },
   { method: 'POST', path: '/v1/admin/breakers/{id}/reset' },
 ];
 
@@ -101,27 +111,63 @@ function target({ path }: Pick<Guarded, 'path'>): string {
   return path.replace('{id}', id).replace('{key_id}', newId('key', Date.now()));
 }
 
-const ask = (route: Omit<Guarded, 'scope'>, authorization: string | null) =>
+/** What the suite shares is not to be changed. */
+function ofNobody(path: string): string {
+  const now = Date.now();
+  const id = path.includes('/users/') ? newId('usr', now) : newId('req', now);
+  return path.replace('{id}', id).replace('{key_id}', newId('key', now));
+}
+
+const ask = (
+  route: Omit<Guarded, 'scope'>,
+  authorization: string | null,
+  address: string | null = null,
+) =>
   http(route.method, target(route), {
     ...(route.body === undefined ? {} : { body: route.body }),
-    ...(authorization === null ? {} : { headers: { authorization } }),
+    headers: {
+      ...(authorization === null ? {} : { authorization }),
+      ...(address === null ? {} : { 'cf-connecting-ip': address }),
+    },
   });
 
-async function expectProblem(response: Response, status: number, code: string): Promise<void> {
+const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types#';
+
+/** Of the type that 429s have; all others are told by their status. */
+async function expectProblem(
+  response: Response,
+  status: number,
+  code: string,
+  type = 'about:blank',
+): Promise<void> {
   const problem = await response.json<Record<string, unknown>>();
   expect([response.status, problem.code]).toEqual([status, code]);
   expect(response.headers.get('content-type')).toBe('application/problem+json');
-  expect(problem).toMatchObject({ status, type: 'about:blank' });
+  expect(problem).toMatchObject({ status, type });
   expect(problem.correlation_id).toBe(response.headers.get('x-correlation-id'));
 }
 
-async function expectUnauthorized(response: Response): Promise<void> {
-  expect(response.headers.get('www-authenticate')).toBe('Bearer');
-  await expectProblem(response, 401, 'unauthorized');
+/** Whoever is not let in learns nothing of the user's rate, and reads nothing of what was sent. */
+async function expectDenied(
+  response: Response,
+  status: 401 | 403,
+  authorization: string | null = null,
+): Promise<void> {
+  const said = [...response.headers].flat().join('\n') + (await response.clone().text());
+  const [, credential = ''] = authorization?.split(' ') ?? [];
+  if (credential !== '') expect(said).not.toContain(credential);
+  expect([response.headers.get('ratelimit'), response.headers.get('ratelimit-policy')]).toEqual([
+    null,
+    null,
+  ]);
+  expect(response.headers.get('www-authenticate')).toBe(status === 401 ? 'Bearer' : null);
+  await expectProblem(response, status, status === 401 ? 'unauthorized' : 'forbidden');
 }
 
-const issued = (userId: UserId, signingSecret: string) =>
-  issueKey({ userId, keyId: newId('key', Date.now()), signingSecret }).key;
+function issued(userId: UserId, signingSecret: string): string {
+  const signing = { newest: 1, secrets: new Map([[1, signingSecret]]) };
+  return issueKey({ userId, keyId: newId('key', Date.now()), signing }).key;
+}
 
 /** Each makes an Authorization header that must open nothing. */
 const wrongKeys: Readonly<Record<string, () => string | null | Promise<string>>> = {
@@ -136,24 +182,46 @@ const wrongKeys: Readonly<Record<string, () => string | null | Promise<string>>>
   'a key that was never stored': () => `Bearer ${issued(owner.userId, env.KEY_SIGNING_SECRET)}`,
   'a key of nobody': () => `Bearer ${issued(newId('usr', Date.now()), env.KEY_SIGNING_SECRET)}`,
   'the admin token': () => ADMIN.authorization,
-  'a revoked key': async () => {
-    const { id, key } = await newKey(owner.userId);
-    const path = `/v1/admin/users/${owner.userId}/keys/${id}`;
-    expect((await http('DELETE', path, { headers: ADMIN })).status).toBe(204);
-    return `Bearer ${key}`;
-  },
+  'a revoked key': () => revokedKey([read, write]),
 };
+
+/** Each kind is made once: a suite of hundreds of tests is not to make as many keys. */
+const onceEach = (make: (scopes: readonly Scope[]) => Promise<string>) => {
+  const made = new Map<string, Promise<string>>();
+  return (scopes: readonly Scope[]): Promise<string> => {
+    const known = made.get(scopes.join()) ?? make(scopes);
+    made.set(scopes.join(), known);
+    return known;
+  };
+};
+const keyWith = onceEach(async (scopes) => `Bearer ${(await newKey(owner.userId, scopes)).key}`);
+const revokedKey = onceEach(async (scopes) => {
+  const { id, key } = await newKey(owner.userId, scopes);
+  const path = `/v1/admin/users/${owner.userId}/keys/${id}`;
+  expect((await http('DELETE', path, { headers: ADMIN })).status).toBe(204);
+  return `Bearer ${key}`;
+});
 
 describe.each(cases(byKey))('%s', (_, route) => {
   it.each(Object.entries(wrongKeys))('answers 401 to %s', async (_name, key) => {
-    await expectUnauthorized(await ask(route, await key()));
+    const authorization = await key();
+    await expectDenied(await ask(route, authorization), 401, authorization);
   });
 
   it('answers 403 to a key without its scope, and names the scope', async () => {
-    const lacking = await newKey(owner.userId, route.scope === read ? [write] : [read]);
-    const response = await ask(route, `Bearer ${lacking.key}`);
+    const lacking = await keyWith(route.scope === read ? [write] : [read]);
+    const response = await ask(route, lacking);
     expect(await response.clone().text()).toContain(route.scope);
-    await expectProblem(response, 403, 'forbidden');
+    await expectDenied(response, 403, lacking);
+  });
+
+  it('says how the rate limit stands to whom it lets in, whatever the answer', async () => {
+    // A new key: of one that was seen a moment ago, nobody is asked.
+    const { key } = await newKey(owner.userId);
+    const response = await ask({ ...route, path: ofNobody(route.path) }, `Bearer ${key}`);
+    expect([401, 403].includes(response.status) || response.status >= 500).toBe(false);
+    expect(response.headers.get('ratelimit')).toMatch(/^"requests";r=\d+/);
+    expect(response.headers.get('ratelimit-policy')).toMatch(/^"requests";q=\d+/);
   });
 
   if (route.path.includes('{id}')) {
@@ -171,18 +239,32 @@ describe.each(cases(byKey))('%s', (_, route) => {
   }
 });
 
-const wrongTokens: Readonly<Record<string, () => string | null | Promise<string>>> = {
+/** Each makes an Authorization header that must open nothing of the operator's. */
+const wrongTokens: typeof wrongKeys = {
   'no token': () => null,
   'a wrong token': () => `Bearer ${'x'.repeat(40)}`,
   'the start of the token': () => ADMIN.authorization.slice(0, -1),
-  'an API key': () => `Bearer ${owner.key}`,
-  'an API key with every scope there is to have': async () =>
-    `Bearer ${(await newKey(owner.userId, [read, write])).key}`,
+  'a key signed by someone else': () => `Bearer ${issued(owner.userId, 'x'.repeat(40))}`,
+  'a key that was never stored': () => `Bearer ${issued(owner.userId, env.KEY_SIGNING_SECRET)}`,
+  'a revoked key with the scope admin': () => revokedKey(['admin']),
 };
 
 describe.each(cases(byToken))('%s', (_, route) => {
   it.each(Object.entries(wrongTokens))('answers 401 to %s', async (_name, token) => {
-    await expectUnauthorized(await ask(route, await token()));
+    const authorization = await token();
+    await expectDenied(await ask(route, authorization), 401, authorization);
+  });
+
+  it('answers 403 to a key without the scope admin, and names it', async () => {
+    const lacking = await keyWith([read, write]);
+    const response = await ask(route, lacking);
+    expect(await response.clone().text()).toContain('scope admin');
+    await expectDenied(response, 403, lacking);
+  });
+
+  it('lets a key with the scope admin in', async () => {
+    const response = await ask({ ...route, path: ofNobody(route.path) }, await keyWith(['admin']));
+    expect([200, 201, 404, 409]).toContain(response.status);
   });
 
   if (route.path.includes('{id}')) {
@@ -204,7 +286,7 @@ describe('before anything else', () => {
     async (_, route) => {
       for (const wrong of ['{"unclosed":', '[]', 'x'.repeat(2_000_000)]) {
         const response = await http(route.method, target(route), { body: wrong });
-        await expectUnauthorized(response);
+        await expectDenied(response, 401);
       }
     },
   );
@@ -212,9 +294,86 @@ describe('before anything else', () => {
   it.each(cases(routes.filter((route) => route.faulty !== undefined)))(
     '%s looks at the key, not at the query',
     async (_, route) => {
-      await expectUnauthorized(await http(route.method, `${target(route)}${route.faulty}`));
+      await expectDenied(await http(route.method, `${target(route)}${route.faulty}`), 401);
     },
   );
+});
+
+describe('from an address that has done too much', () => {
+  const expectTurnedAway = async (response: Response) => {
+    expect(response.headers.get('retry-after')).toBe('60');
+    const type = `${PROBLEM_TYPES}abnormal-usage-detected`;
+    await expectProblem(response, 429, 'too_many_from_address', type);
+  };
+
+  it.each(cases(byKey))(
+    '%s answers 429 without a key, and lets a key in',
+    ACROSS_A_MINUTE,
+    async (_, route) => {
+      const address = newAddress();
+      await spend('auth', address);
+      const path = ofNobody(route.path);
+      await expectTurnedAway(await ask({ ...route, path }, null, address));
+      const answer = await ask({ ...route, path }, `Bearer ${owner.key}`, address);
+      expect([401, 403, 429]).not.toContain(answer.status);
+    },
+  );
+
+  it.each(cases(byToken))(
+    '%s answers 429, whatever the token',
+    ACROSS_A_MINUTE,
+    async (_, route) => {
+      const address = newAddress();
+      await spend('admin', address);
+      const path = ofNobody(route.path);
+      for (const authorization of [null, ADMIN.authorization]) {
+        await expectTurnedAway(await ask({ ...route, path }, authorization, address));
+      }
+    },
+  );
+});
+
+describe('a body', () => {
+  const capOf = ({ path }: Pick<Guarded, 'path'>) =>
+    path.startsWith('/v1/admin/') ? 65_536 : 1_048_576;
+  const allowed = ({ path }: Pick<Guarded, 'path'>) =>
+    path.startsWith('/v1/admin/') ? ADMIN.authorization : `Bearer ${owner.key}`;
+  const send = (route: Omit<Guarded, 'scope'>, content: BodyInit) =>
+    exports.default.fetch(ORIGIN + ofNobody(route.path), {
+      method: route.method,
+      headers: { authorization: allowed(route), 'content-type': 'application/json' },
+      body: content,
+    });
+  /** Images are no JSON: tests/images/uploads.test.ts has their bounds. */
+  const taking = routes.filter(({ body, path }) => body !== undefined && path !== '/v1/images');
+  const ignoring = routes.filter(({ body, method }) => body === undefined && method !== 'GET');
+
+  it.each(cases(taking))('%s has a cap, with or without a Content-Length', async (_, route) => {
+    const cap = capOf(route);
+    const text = JSON.stringify(route.body);
+    const filled = (bytes: number) => text + ' '.repeat(bytes - text.length);
+    const atCap = await send(route, filled(cap));
+    expect([400, 413]).not.toContain(atCap.status);
+    await expectProblem(await send(route, filled(cap + 1)), 413, 'payload_too_large');
+
+    let given = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        given += 16_384;
+        controller.enqueue(new Uint8Array(16_384).fill(32));
+      },
+    });
+    await expectProblem(await send(route, endless), 413, 'payload_too_large');
+    expect(given).toBeLessThan(cap + 10 * 16_384);
+  });
+
+  it.each(cases(ignoring))('%s does not look at one', async (_, route) => {
+    for (const content of ['{"unclosed":', 'x'.repeat(2_000_000)]) {
+      const answer = await send(route, content);
+      expect([400, 401, 413, 415, 422]).not.toContain(answer.status);
+      expect(answer.status).toBeLessThan(500);
+    }
+  });
 });
 
 describe('over the limit', () => {
@@ -227,7 +386,7 @@ describe('over the limit', () => {
       const response = await client.call('POST', path.replace('{id}', id), { body });
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(response.headers.get('ratelimit')).toMatch(/^"requests";r=0;t=\d+$/);
-      await expectProblem(response, 429, 'rate_limited');
+      await expectProblem(response, 429, 'rate_limited', `${PROBLEM_TYPES}quota-exceeded`);
       expect((await client.call('GET', `/v1/requests/${id}`)).status).toBe(200);
     },
   );

@@ -69,6 +69,7 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
       }
       const key = token === null ? null : deps.readKey(token, from);
       const verdict = key && (await deps.authorize(key));
+      if (verdict?.ok === false && verdict.code === 'account_suspended') throw accountSuspended();
       if (!key || !verdict?.ok) {
         await deps.countFailure(from);
         throw notOperator();

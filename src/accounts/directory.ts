@@ -5,29 +5,33 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
+import { isThrownInside, withAnotherTry } from '../platform/durable-objects';
 import type { UserId } from '../platform/ids';
+import { namesUnavailable } from './errors';
 
 const KEY = 'user';
 
+/** Synchronous, like every change in a foreman: two calls at once cannot both find the name free. */
 export class Directory extends DurableObject<Env> {
   /** The user who has the name from now on: the first who claimed it. Safe to call again. */
-  async claim(userId: UserId): Promise<UserId> {
-    const known = await this.find();
+  claim(userId: UserId): UserId {
+    const known = this.find();
     if (known) return known;
-    await this.ctx.storage.put(KEY, userId);
+    this.ctx.storage.kv.put(KEY, userId);
     return userId;
   }
 
-  async find(): Promise<UserId | null> {
-    return (await this.ctx.storage.get<UserId>(KEY)) ?? null;
+  find(): UserId | null {
+    return this.ctx.storage.kv.get<UserId>(KEY) ?? null;
   }
 
   /** The name is free again, if it is this user's. */
   async release(userId: UserId): Promise<void> {
-    if ((await this.find()) === userId) await this.ctx.storage.deleteAll();
+    if (this.find() === userId) await this.ctx.storage.deleteAll();
   }
 }
 
+/** @throws AppError `unavailable` when a name's object cannot be reached. */
 export interface UserNames {
   find(externalId: string): Promise<UserId | null>;
   /** Answers with whoever has the name: another user when it was taken. */
@@ -36,11 +40,18 @@ export interface UserNames {
 }
 
 export function createUserNames(env: Pick<Env, 'DIRECTORY'>): UserNames {
-  const of = (externalId: string) =>
-    env.DIRECTORY.getByName(createHash('sha256').update(externalId).digest('hex'));
+  const ask = <T>(
+    externalId: string,
+    call: (entry: DurableObjectStub<Directory>) => Promise<T>,
+  ): Promise<T> => {
+    const name = createHash('sha256').update(externalId).digest('hex');
+    return withAnotherTry(() => call(env.DIRECTORY.getByName(name)), asFault);
+  };
   return {
-    find: (externalId) => of(externalId).find(),
-    claim: (externalId, userId) => of(externalId).claim(userId),
-    release: (externalId, userId) => of(externalId).release(userId),
+    find: (externalId) => ask(externalId, (entry) => entry.find()),
+    claim: (externalId, userId) => ask(externalId, (entry) => entry.claim(userId)),
+    release: (externalId, userId) => ask(externalId, (entry) => entry.release(userId)),
   };
 }
+
+const asFault = (error: unknown) => (isThrownInside(error) ? error : namesUnavailable(error));

@@ -1,5 +1,5 @@
 import { AppError } from '../platform/errors';
-import type { Denial } from './types';
+import type { Denial, KeyId, UserId } from './types';
 
 export type AccountErrorCode =
   | 'unauthorized'
@@ -7,11 +7,12 @@ export type AccountErrorCode =
   | 'account_suspended'
   | 'not_found'
   | 'conflict'
+  | 'invalid_request'
   | 'unavailable';
 
-/** One text for every way in which a key can be wrong, so that a guess learns nothing. */
+/** One text for every way in which a key or a token can be wrong, so that a guess learns nothing. */
 export const unauthorized = () =>
-  new AppError<AccountErrorCode>('unauthorized', 'A valid API key is required.', {
+  new AppError<AccountErrorCode>('unauthorized', 'A valid API key or sign-in token is required.', {
     headers: { 'www-authenticate': 'Bearer' },
   });
 
@@ -24,7 +25,7 @@ export const notOperator = () =>
   );
 
 export const forbidden = (scope: string) =>
-  new AppError<AccountErrorCode>('forbidden', `This key lacks the scope ${scope}.`);
+  new AppError<AccountErrorCode>('forbidden', `This key or token lacks the scope ${scope}.`);
 
 export const accountSuspended = () =>
   new AppError<AccountErrorCode>(
@@ -45,6 +46,85 @@ export function deniedFault(denial: Denial, scope: string): AppError {
 
 export const accountNotFound = (what: string) =>
   new AppError<AccountErrorCode>('not_found', `There is no such ${what}.`);
+
+export const keyCannotRotate = (
+  why: { readonly outcome: 'revoked' | 'expired' } | { readonly outcome: 'replaced'; by: KeyId },
+) =>
+  new AppError<AccountErrorCode>(
+    'conflict',
+    why.outcome === 'replaced'
+      ? `This key has been rotated already: ${why.by} replaces it.`
+      : `This key has ${why.outcome === 'revoked' ? 'been revoked' : 'expired'}; issue a new one.`,
+    why.outcome === 'replaced' ? { extensions: { replaced_by: why.by } } : {},
+  );
+
+export const invalidExpiry = (message: string) =>
+  new AppError<AccountErrorCode>('invalid_request', 'Not valid: expires_at.', {
+    errors: [{ path: 'expires_at', message }],
+  });
+
+export const invalidKeyCursor = () =>
+  new AppError<AccountErrorCode>('invalid_request', 'Not valid: cursor.', {
+    errors: [{ path: 'cursor', message: 'is not a cursor of this list' }],
+  });
+
+export const keyListUnavailable = (cause: unknown) =>
+  new AppError<AccountErrorCode>('unavailable', 'The list of keys cannot be read right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
+
+/** Names the user who has it, so that a caller whose answer got lost finds what it made. */
+export const externalIdTaken = (externalId: string, userId: UserId) =>
+  new AppError<AccountErrorCode>(
+    'conflict',
+    `The external id ${JSON.stringify(externalId)} is taken by the user ${userId}.`,
+    { extensions: { user_id: userId } },
+  );
+
+/** A creation that broke off has fixed the user's id, and the id where the user is held. */
+export const begunElsewhere = (externalId: string, userId: UserId) =>
+  new AppError<AccountErrorCode>(
+    'conflict',
+    `The creation of a user with the external id ${JSON.stringify(externalId)} was begun with ` +
+      'another jurisdiction. Repeat it with that one, or take another external id.',
+    { extensions: { user_id: userId } },
+  );
+
+export const userGoing = () =>
+  new AppError<AccountErrorCode>('conflict', 'This user is being deleted.');
+
+export const namesUnavailable = (cause: unknown) =>
+  new AppError<AccountErrorCode>(
+    'unavailable',
+    'Whose an external id is cannot be asked right now. It is safe to try again.',
+    { retryAfterMs: 2_000, cause },
+  );
+
+export const auditUnavailable = (cause: unknown) =>
+  new AppError<AccountErrorCode>('unavailable', 'The audit trail cannot be read right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
+
+export const usageUnavailable = (cause: unknown) =>
+  new AppError<AccountErrorCode>('unavailable', 'Usage cannot be summed up right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
+
+/** The token is good: it is the set-up that gives its bearer nothing here. */
+export const noAccount = () =>
+  new AppError<AccountErrorCode>(
+    'forbidden',
+    'No account belongs to this sign-in; whoever runs this service can make one.',
+  );
+
+export const signInUnavailable = (cause: unknown) =>
+  new AppError<AccountErrorCode>('unavailable', 'Sign-in tokens cannot be checked right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
 
 /** D1 does not answer; users and keys themselves are with their foremen. */
 export const listUnavailable = (cause: unknown) =>

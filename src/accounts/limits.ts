@@ -115,6 +115,11 @@ export function saveKey(
   );
 }
 
+/** Saves a change that D1 need not hear of yet: it goes along with the next that it does. */
+export function saveKeyQuietly(sql: SqlStorage, key: KeyRecord): void {
+  sql.exec('UPDATE api_keys SET state = ? WHERE id = ?', JSON.stringify(key), key.id);
+}
+
 /** The account and the keys that changed since D1 last confirmed; null when D1 knows all. */
 export function getNews(sql: SqlStorage): AccountNews | null {
   const stored = stateOf<StoredAccount>(

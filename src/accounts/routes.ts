@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
-import { type HttpEnv, jsonBody, validationHook } from '../platform/http';
+import { type HttpEnv, jsonBody, MAX_ADMIN_JSON_BYTES, validationHook } from '../platform/http';
 import { adminSecurity, pageFields, problemResponses } from '../platform/openapi';
 import { adminOnly } from './admin-only';
 import type { Authenticate } from './authenticate';
@@ -8,6 +8,7 @@ import {
   newUserSchema,
   presentUser,
   userChangesSchema,
+  userFilterFields,
   userPageSchema,
   userSchema,
 } from './contract';
@@ -37,6 +38,7 @@ export function createAccountRoutes(deps: Deps): OpenAPIHono<HttpEnv> {
   const admins = adminOnly(deps.authenticate);
   addUserListRoutes(routes, deps, admins);
   addUserRoutes(routes, deps, admins);
+  addStatusRoutes(routes, deps, admins);
   return routes;
 }
 
@@ -50,13 +52,19 @@ function addUserListRoutes(
     method: 'post',
     path: '/v1/admin/users',
     summary: 'Create a user',
-    middleware: [admins, jsonBody()],
+    middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
     request: { body: body(newUserSchema) },
-    responses: { 201: json(userSchema, 'The user'), ...problemResponses(400, 401, 413, 415, 422) },
+    responses: {
+      201: json(userSchema, 'The user'),
+      ...problemResponses(400, 401, 409, 413, 415, 422, 503),
+    },
   });
   routes.openapi(create, async (c) => {
-    const { name, limits = {} } = c.req.valid('json');
-    const account = await accounts.createUser({ name, limits, by: c.get('by') });
+    const { name, limits = {}, external_id: externalId = null, ...place } = c.req.valid('json');
+    const { region = null, jurisdiction = null } = place;
+    const by = c.get('by');
+    const user = { name, externalId, limits, region, jurisdiction };
+    const account = await accounts.createUser({ ...user, by });
     c.header('location', `${c.get('origin')}/v1/admin/users/${account.userId}`);
     return c.json(presentUser(account), 201);
   });
@@ -68,12 +76,12 @@ function addUserListRoutes(
     summary: 'List users, newest first',
     description: 'Read from the index: a user made a moment ago may not be there yet.',
     middleware: [admins],
-    request: { query: z.strictObject(pageFields) },
+    request: { query: z.strictObject({ ...pageFields, ...userFilterFields }) },
     responses: { 200: json(userPageSchema, 'A page of users'), ...problemResponses(401, 422) },
   });
   routes.openapi(list, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
-    const page = await accounts.listUsers({ limit, cursor });
+    const { limit, cursor, status, external_id: externalId } = c.req.valid('query');
+    const page = await accounts.listUsers({ limit, cursor, status, externalId });
     return c.json({ items: page.items.map(presentUser), next_cursor: page.nextCursor }, 200);
   });
 }
@@ -102,7 +110,7 @@ function addUserRoutes(
     path: '/v1/admin/users/{id}',
     summary: "Change a user's name or limits",
     description: 'Limits that are not named stay as they are.',
-    middleware: [admins, jsonBody()],
+    middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
     request: { params: userParams, body: body(userChangesSchema) },
     responses: {
       200: json(userSchema, 'The user'),
@@ -112,5 +120,44 @@ function addUserRoutes(
   routes.openapi(update, async (c) => {
     const input = { changes: c.req.valid('json'), by: c.get('by') };
     return c.json(presentUser(await accounts.changeUser(c.req.valid('param').id, input)), 200);
+  });
+}
+
+function addStatusRoutes(
+  routes: OpenAPIHono<HttpEnv>,
+  { accounts }: Deps,
+  admins: MiddlewareHandler<HttpEnv>,
+): void {
+  const responses = { 200: json(userSchema, 'The user'), ...problemResponses(401, 404, 409) };
+
+  const suspend = createRoute({
+    ...admin,
+    method: 'post',
+    path: '/v1/admin/users/{id}/suspend',
+    summary: 'Suspend a user',
+    description:
+      'Keys are refused and nothing more is started. Calls that run come to their end; requests that ' +
+      'wait are canceled with `account_suspended`.',
+    middleware: [admins],
+    request: { params: userParams },
+    responses,
+  });
+  routes.openapi(suspend, async (c) => {
+    const input = { status: 'suspended', by: c.get('by') } as const;
+    return c.json(presentUser(await accounts.changeStatus(c.req.valid('param').id, input)), 200);
+  });
+
+  const resume = createRoute({
+    ...admin,
+    method: 'post',
+    path: '/v1/admin/users/{id}/resume',
+    summary: 'Resume a suspended user',
+    middleware: [admins],
+    request: { params: userParams },
+    responses,
+  });
+  routes.openapi(resume, async (c) => {
+    const input = { status: 'active', by: c.get('by') } as const;
+    return c.json(presentUser(await accounts.changeStatus(c.req.valid('param').id, input)), 200);
   });
 }

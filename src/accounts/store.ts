@@ -1,21 +1,33 @@
 /**
- * Users and keys in D1: the index for lists. Written by the projector only, from what a user's
+ * Users in D1: the index for lists. Written by the projector only, from what a user's
  * foreman reports; running twice or out of order changes nothing.
  */
+import { keyStatements } from './key-store';
 import type { AccountNews } from './limits';
-import { type Account, DEFAULT_LIMITS, type Limits, type UserId } from './types';
+import {
+  type Account,
+  type AccountStatus,
+  DEFAULT_LIMITS,
+  type Limits,
+  type UserId,
+} from './types';
 
 export interface PageKey {
   readonly createdAt: number;
   readonly id: UserId;
 }
 
+/** What is undefined lets every user through. */
+export interface UserFilter {
+  readonly externalId?: string | undefined;
+  readonly status?: AccountStatus | undefined;
+}
+
 export interface AccountStore {
   /** Newest first, those after `after`. */
-  getUserPage(input: {
-    readonly limit: number;
-    readonly after: PageKey | null;
-  }): Promise<Account[]>;
+  getUserPage(
+    input: UserFilter & { readonly limit: number; readonly after: PageKey | null },
+  ): Promise<Account[]>;
 }
 
 interface UserRow {
@@ -31,26 +43,27 @@ interface UserRow {
 
 export function createAccountStore(db: D1Database): AccountStore {
   return {
-    async getUserPage({ limit, after }) {
-      const columns = 'id, name, external_id, region, status, limits, created_at, version';
-      const order = 'ORDER BY created_at DESC, id DESC LIMIT ?';
-      const statement = after
-        ? db
-            .prepare(`SELECT ${columns} FROM users WHERE (created_at, id) < (?, ?) ${order}`)
-            .bind(after.createdAt, after.id, limit)
-        : db.prepare(`SELECT ${columns} FROM users ${order}`).bind(limit);
-      const { results } = await statement.all<UserRow>();
+    async getUserPage({ limit, after, externalId, status }) {
+      const wanted: [condition: string, values: (string | number)[]][] = [];
+      if (externalId !== undefined) wanted.push(['external_id = ?', [externalId]]);
+      if (status !== undefined) wanted.push(['status = ?', [status]]);
+      if (after) wanted.push(['(created_at, id) < (?, ?)', [after.createdAt, after.id]]);
+      const where = wanted.map(([condition]) => condition).join(' AND ');
+      const { results } = await db
+        .prepare(
+          `SELECT id, name, external_id, region, status, limits, created_at, version FROM users
+           ${where && `WHERE ${where}`} ORDER BY created_at DESC, id DESC LIMIT ?`,
+        )
+        .bind(...wanted.flatMap(([, values]) => values), limit)
+        .all<UserRow>();
       return results.map(fromRow);
     },
   };
 }
 
-/**
- * For the projector's batch. The newest version of a user wins. A key has one change in its life,
- * its revocation, which nothing undoes; all keys go in one statement, however many there are.
- */
+/** For the projector's batch. The newest version of a user wins. */
 export function accountStatements(db: D1Database, news: AccountNews): D1PreparedStatement[] {
-  const { account, keys } = news;
+  const { account } = news;
   const user = db
     .prepare(
       `INSERT INTO users (id, name, external_id, region, status, limits, created_at, version)
@@ -70,26 +83,12 @@ export function accountStatements(db: D1Database, news: AccountNews): D1Prepared
       account.createdAt,
       account.version,
     );
-  if (keys.length === 0) return [user];
-  const rows = keys.map((key) => ({
-    id: key.id,
-    name: key.name,
-    scopes: JSON.stringify(key.scopes),
-    mac_version: key.macVersion,
-    created_at: key.createdAt,
-    revoked_at: key.revokedAt,
-  }));
-  const upsertKeys = db
-    .prepare(
-      `INSERT INTO api_keys (id, user_id, name, scopes, mac_version, created_at, revoked_at)
-       SELECT value ->> 'id', ?, value ->> 'name', value ->> 'scopes', value ->> 'mac_version',
-         value ->> 'created_at', value ->> 'revoked_at'
-       FROM json_each(?) WHERE true
-       ON CONFLICT (id) DO UPDATE SET revoked_at = excluded.revoked_at
-       WHERE api_keys.revoked_at IS NULL AND excluded.revoked_at IS NOT NULL`,
-    )
-    .bind(account.userId, JSON.stringify(rows));
-  return [user, upsertKeys];
+  return [user, ...keyStatements(db, news)];
+}
+
+/** For the end of a user, behind everything else. */
+export function deleteUserStatement(db: D1Database, userId: UserId): D1PreparedStatement {
+  return db.prepare('DELETE FROM users WHERE id = ?').bind(userId);
 }
 
 /** Rows are written by `accountStatements` only. */

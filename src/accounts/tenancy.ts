@@ -7,7 +7,7 @@ import { freshUsage } from './admission';
 import { auditEvent } from './audit';
 import { createAudit } from './audit-rows';
 import * as rows from './limits';
-import type { Account, By, Limits } from './types';
+import type { Account, AccountStatus, By, Limits } from './types';
 
 interface Rows {
   readonly sql: SqlStorage;
@@ -19,16 +19,26 @@ interface RowsNow extends Rows {
 
 export type NewAccount = Omit<rows.StoredAccount, 'version'>;
 
-export function createAccount({ sql, now }: RowsNow, input: NewAccount, by: By): Account {
+export interface Creation {
+  readonly account: Account;
+  /** False when another call has made it before. */
+  readonly made: boolean;
+}
+
+/** Each call brings a secret of its own, so a call that is made again is told from another one. */
+export function createAccount({ sql, now }: RowsNow, input: NewAccount, by: By): Creation {
   const existing = rows.loadAccount(sql);
-  if (existing) return withoutSecret(existing);
+  if (existing) {
+    const made = existing.webhookSecret === input.webhookSecret;
+    return { account: withoutSecret(existing), made };
+  }
   const account = { ...input, version: 1 };
   rows.saveAccount(sql, account);
   rows.saveUsage(sql, freshUsage(input.limits, now));
-  const { userId, name, externalId, limits } = input;
-  const details = { name, external_id: externalId, limits };
+  const { userId, name, externalId, region, limits } = input;
+  const details = { name, external_id: externalId, region, limits };
   createAudit(sql, auditEvent(by, { action: 'user.created', userId, target: null, details }, now));
-  return withoutSecret(account);
+  return { account: withoutSecret(account), made: true };
 }
 
 export function getAccount({ sql }: Rows): Account | null {
@@ -56,6 +66,19 @@ export function changeAccount(
   const { userId } = stored;
   createAudit(sql, auditEvent(by, { action: 'user.changed', userId, target: null, details }, now));
   return withoutSecret(rows.raiseVersion(sql, next));
+}
+
+export type StatusChange = Exclude<AccountStatus, 'deleting'>;
+
+/** Null without an account. One that is being deleted stays so. */
+export function changeStatus({ sql, now }: RowsNow, status: StatusChange, by: By): Account | null {
+  const stored = rows.loadAccount(sql);
+  if (!stored) return null;
+  if (stored.status === status || stored.status === 'deleting') return withoutSecret(stored);
+  const action = status === 'suspended' ? 'user.suspended' : 'user.resumed';
+  const { userId } = stored;
+  createAudit(sql, auditEvent(by, { action, userId, target: null }, now));
+  return withoutSecret(rows.raiseVersion(sql, { ...stored, status }));
 }
 
 /** For the audit: what was, and what is. */

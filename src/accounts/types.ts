@@ -122,7 +122,8 @@ export const regions = [
 export type Region = (typeof regions)[number];
 
 /** `suspended`: keys refuse, and nothing more is started. `deleting`: for good. */
-export type AccountStatus = 'active' | 'suspended' | 'deleting';
+export const accountStatuses = ['active', 'suspended', 'deleting'] as const;
+export type AccountStatus = (typeof accountStatuses)[number];
 
 export interface Account {
   readonly userId: UserId;
@@ -148,3 +149,11 @@ export type Authorization =
   | { readonly ok: false; readonly code: Denial };
 
 export type Denial = 'unauthorized' | 'forbidden' | 'account_suspended';
+
+export type DeleteAccountMessage = z.output<typeof deleteAccountMessageSchema>;
+/** Sends for somebody to go on with the deletion of a user. */
+export const deleteAccountMessageSchema = z.object({
+  type: z.literal('account.delete'),
+  v: z.literal(1),
+  user: z.custom<UserId>((value) => typeof value === 'string' && value.startsWith('usr_')),
+});

@@ -5,6 +5,7 @@
 import type { DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
+import { waitOn } from '../requests/money';
 import { phaseOf, TOMBSTONE_LIFE_MS } from '../requests/queueing';
 import { recheck } from '../requests/remote-job';
 import * as reusable from '../requests/reuse';
@@ -13,9 +14,11 @@ import { isTerminal } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 import { loseDelivery, sendDelivery } from '../webhooks/delivery';
 import { resendAbandoned } from './abandoning';
+import { budgetOf } from './budget';
 import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
 import { remindProjector } from './news';
 import { tellFollowers } from './reusing';
+import { endIdle } from './suspending';
 import { loseLease } from './work';
 
 const BATCH = 100;
@@ -40,6 +43,7 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
       desk.memory.leases.set(id, { ...lease, until: now + FAULT_RETRY_MS });
     }
   }
+  endIdle(desk, isolate);
   for (const id of ledger.getDueIds(sql, { now, limit: BATCH })) {
     if (isolate(() => attend(desk, id))) continue;
     ledger.updateDue(sql, { id, dueAt: now + FAULT_RETRY_MS });
@@ -62,7 +66,7 @@ function attend(desk: Desk, id: RequestId): void {
   const { state } = row;
   if (state.status === 'deleted') attendTombstone(desk, row, state);
   else if (isTerminal(state)) handOver(desk, row);
-  else save(desk, row, moveOn(state, desk.now));
+  else save(desk, row, moveOn(desk, state));
 }
 
 function attendDelivery(desk: Desk, id: DeliveryId): void {
@@ -82,8 +86,11 @@ function attendFollowers(desk: Desk, isolate: Isolate): void {
   reusable.updateTelling(desk.sql, { key: reuseKey, at: desk.now + FAULT_RETRY_MS });
 }
 
-function moveOn(state: RequestState, now: number): RequestState {
+function moveOn(desk: Desk, state: RequestState): RequestState {
+  const { now } = desk;
   if (now >= state.deadlineAt) return lifecycle.expire(state, now);
+  // Whom the new month's money pays for is not for each to see by itself.
+  if (phaseOf(state) === 'budget') return waitOn(state, budgetOf(desk, state, []).renewsAt);
   const isSent = phaseOf(state) === 'remote' ? isJobSent(state) : phaseOf(state) === 'claim';
   if (isSent) return lifecycle.resend(state, now);
   return state.status === 'running' ? recheck(state, now) : lifecycle.wake(state, now);

@@ -4,18 +4,21 @@
  * step with it: slots, leases, budget, deliveries, idempotency, watchers and news for D1. Messages
  * leave only after the commit.
  */
-import { refund, release, reserve } from '../accounts/admission';
+import { refund } from '../accounts/admission';
+import type { Asked } from '../accounts/caps';
 import * as accounts from '../accounts/limits';
 import type { Settings } from '../platform/config';
-import { newId, type RequestId, type UserId } from '../platform/ids';
+import { cellOf, newId, type RequestId, type UserId } from '../platform/ids';
 import type { AbandonedJob } from '../requests/abandoned';
 import * as ledger from '../requests/ledger';
 import { release as giveSlot } from '../requests/lifecycle';
 import { dueAt, LEASE_MS, phaseOf } from '../requests/queueing';
 import type {
+  Budget,
   Decision,
   EndedAttempt,
   Finished,
+  RequestSpec,
   RequestState,
   RunMessage,
   Succeeded,
@@ -30,6 +33,7 @@ import { createDelivery } from '../webhooks/delivery';
 import { eventBody, wants } from '../webhooks/event';
 import type { DeliverMessage } from '../webhooks/types';
 import { leaveBehind } from './abandoning';
+import { fundWaiting, keepBudget } from './budget';
 import { count, type Memory } from './memory';
 import { concludeReuse } from './reusing';
 
@@ -39,12 +43,14 @@ export interface Kind {
     readonly state: RequestState;
     readonly attempts: readonly EndedAttempt[];
     readonly moment: 'attempt_ended' | 'slot_given';
-    readonly budgetLeftMicros: number | null;
+    readonly budget: Budget;
     /** What is known of targets, as far as the consumer has asked. */
     readonly verdicts: TargetVerdicts;
     readonly now: number;
     readonly random: number;
   }): Decision;
+  /** What a request asks for of what limits cap. */
+  asks(spec: RequestSpec): Omit<Asked, 'units'>;
   /** The targets that could serve the request and have verdicts, in order of preference. */
   targets(state: RequestState): readonly TargetName[];
   /** Until when what came out can be had, epoch ms. */
@@ -55,7 +61,7 @@ export type Effect =
   | { readonly send: 'run'; readonly message: RunMessage }
   | { readonly send: 'deliver'; readonly message: DeliverMessage }
   | { readonly send: 'cancel'; readonly userId: UserId; readonly job: AbandonedJob }
-  | { readonly send: 'wake'; readonly userId: UserId }
+  | { readonly send: 'wake' | 'delete'; readonly userId: UserId }
   | { readonly tell: RequestId; readonly state: RequestState }
   | { readonly purge: RequestId };
 
@@ -98,17 +104,18 @@ export function bury(desk: Desk, before: ledger.LedgerRow, tombstone: Tombstone)
   wakeProjector(desk, tombstone.userId);
 }
 
-/** Gives free slots to those who wait, best rank first. */
+/** Gives free money and free slots to those who wait, best rank first. */
 export function fillSlots(desk: Desk): void {
   const account = accounts.loadAccount(desk.sql);
-  if (!account) return;
-  desk.memory.hasSpareSlots = false;
+  desk.memory.hasMoreToGive = false;
+  if (account?.status !== 'active') return;
+  desk.memory.hasMoreToGive = fundWaiting(desk, account, (row, next) => save(desk, row, next));
   for (let given = 0; desk.memory.active < account.limits.max_running; given += 1) {
     if (desk.memory.waiting === 0) return;
     const row = ledger.getNextForSlot(desk.sql);
     if (!row || row.state.status === 'deleted') return;
     if (given === MAX_RELEASES) {
-      desk.memory.hasSpareSlots = true;
+      desk.memory.hasMoreToGive = true;
       return;
     }
     save(desk, row, giveSlot(row.state, desk.now));
@@ -162,23 +169,6 @@ function keepLease(desk: Desk, next: RequestState): void {
   else leases.set(next.id, { token, until: desk.now + LEASE_MS, graced: false });
 }
 
-function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {
-  const ended = next.attempts.slice(previous?.attempts.length ?? 0);
-  const held = previous?.status === 'running' ? previous.current.number : null;
-  const started =
-    next.status === 'running' && next.current.number !== held ? next.current.reservedMicros : 0;
-  const settled = ended.filter((attempt) => attempt.reservedMicros > 0 || attempt.costMicros > 0);
-  if (started === 0 && settled.length === 0) return;
-  let usage = accounts.loadUsage(desk.sql);
-  if (!usage) return;
-  for (const attempt of settled) {
-    const { reservedMicros, costMicros, startedAt } = attempt;
-    usage = release(usage, { reservedMicros, costMicros, at: startedAt }, desk.now);
-  }
-  if (started > 0) usage = reserve(usage, started, desk.now);
-  accounts.saveUsage(desk.sql, usage);
-}
-
 /** What nothing was made for does not count as used. */
 function giveBack(desk: Desk, state: Finished): void {
   if (state.status === 'succeeded' && state.reusedFrom === null) return;
@@ -201,7 +191,7 @@ function announce(desk: Desk, state: Finished): void {
   if (!state.webhook || !event || !wants(state.webhook.events, event.type)) return;
   const delivery = createDelivery(
     {
-      id: newId('dlv', desk.now),
+      id: newId('dlv', desk.now, cellOf(state.userId)),
       userId: state.userId,
       requestId: state.id,
       type: event.type,

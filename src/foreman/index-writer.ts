@@ -1,8 +1,12 @@
 /** Writes a foreman's news into D1, each feature's rows by its own statements. */
+import { auditStatement } from '../accounts/audit-store';
 import { accountStatements } from '../accounts/store';
+import { usageOf } from '../accounts/usage';
+import { type RequestUse, usageStatements } from '../accounts/usage-store';
 import { imagesOf } from '../generation/present';
 import { deleteImageStatements, imageStatements } from '../images/store';
 import { upsertStatement } from '../requests/store';
+import type { RequestState, Tombstone } from '../requests/types';
 import { deleteDeliveryStatement, deliveryStatements } from '../webhooks/store';
 import type { News } from './news';
 
@@ -24,6 +28,23 @@ export async function writeNews(db: D1Database, news: News): Promise<void> {
           })),
     ]),
     ...deliveryStatements(db, news.deliveries),
+    ...usedBy(db, news.requests),
+    ...(news.audit.length > 0 ? [auditStatement(db, news.audit)] : []),
   ];
   if (statements.length > 0) await db.batch(statements);
+}
+
+/** All of one user. */
+function usedBy(
+  db: D1Database,
+  states: readonly (RequestState | Tombstone)[],
+): D1PreparedStatement[] {
+  const [first] = states;
+  if (!first) return [];
+  const requests: RequestUse[] = states.flatMap((state) => {
+    const { id, version } = state;
+    const usage = state.status === 'deleted' ? state.usage : usageOf(state, imagesOf(state).length);
+    return usage ? [{ id, version, usage }] : [];
+  });
+  return usageStatements(db, { userId: first.userId, requests });
 }

@@ -2,13 +2,18 @@
  * What clients do to their requests: submit, read, cancel, delete. Runs inside one transaction, once
  * the caller's credential has been checked.
  */
-import { type Admission, admit, admitReady, type Usage } from '../accounts/admission';
+import { type Admission, admit, admitReady } from '../accounts/admission';
+import { auditEvent, byOf } from '../accounts/audit';
+import { createAudit } from '../accounts/audit-rows';
 import * as accounts from '../accounts/limits';
 import type { Credential, Denial, Limits, Refusal } from '../accounts/types';
+import { usageOf } from '../accounts/usage';
+import { imagesOf } from '../generation/present';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
+import { entryHold } from '../requests/money';
 import { LEASE_MS, phaseOf } from '../requests/queueing';
 import type { Queued, RequestSpec, RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
@@ -55,11 +60,13 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { outcome: 'unauthorized' };
   const { limits } = account;
-  const asked = lifecycle.accept(spec, submission.warnings);
-  const ready = findReady(desk, asked);
+  const hold = entryHold(spec, desk.now);
+  const queued = lifecycle.accept(spec, submission.warnings, hold);
+  const asked = { units: spec.units, ...desk.kinds[spec.kind].asks(spec) };
+  const ready = findReady(desk, queued);
   const verdict = ready
-    ? admitReady({ usage, limits, now: desk.now })
-    : admitToMake(desk, { usage, limits, submission });
+    ? admitReady({ usage, limits, asked, now: desk.now })
+    : admitToMake(desk, { usage, limits, asked, holdMicros: hold?.micros ?? 0 });
   if (!verdict.admitted) return { outcome: 'refused', refusal: verdict.refusal };
   accounts.saveUsage(desk.sql, verdict.usage);
   if (spec.idempotencyKey !== null) {
@@ -67,31 +74,21 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     const { fingerprint } = submission;
     ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
   }
-  const state = ready ?? start(desk, asked, limits);
+  const state = ready ?? start(desk, queued, limits);
   insert(desk, state);
   return { outcome: 'accepted', ...snapshotOf(desk, state) };
 }
 
 function admitToMake(
   desk: Desk,
-  of: { readonly usage: Usage; readonly limits: Limits; readonly submission: Submission },
+  of: Pick<Parameters<typeof admit>[0], 'usage' | 'limits' | 'asked' | 'holdMicros'>,
 ): Admission {
-  const { spec } = of.submission;
   const { active: running, waiting } = desk.memory;
-  const { usage, limits } = of;
-  return admit({
-    usage,
-    limits,
-    waiting,
-    running,
-    units: spec.units,
-    floorMicros: spec.floorMicros,
-    now: desk.now,
-  });
+  return admit({ ...of, waiting, running, now: desk.now });
 }
 
-function start(desk: Desk, asked: Queued, limits: Limits): RequestState {
-  const accepted = joinOrMake(desk, asked);
+function start(desk: Desk, queued: Queued, limits: Limits): RequestState {
+  const accepted = joinOrMake(desk, queued);
   const hasSlot = desk.memory.active < limits.max_running;
   return hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
 }
@@ -159,18 +156,21 @@ export function remove(
   if (!row) {
     if (!input.archived) return { outcome: 'absent' };
     const { version, reuseKey } = input.archived;
-    const tombstone = tombstoneOf({ id: input.id, userId, version }, desk.now);
+    const tombstone = tombstoneOf({ id: input.id, userId, version }, null, desk.now);
     forget(desk, { id: input.id, reuseKey });
     ledger.createTombstone(desk.sql, { tombstone, dueAt: desk.now + LEASE_MS });
     wakeProjector(desk, userId);
+    putDeletionOnRecord(desk, input);
     fillSlots(desk);
     return { outcome: 'deleted' };
   }
   if (row.state.status === 'deleted') return { outcome: 'deleted' };
-  save(desk, row, lifecycle.cancel(row.state, desk.now));
+  const ended = lifecycle.cancel(row.state, desk.now);
+  save(desk, row, ended);
   forget(desk, row.state);
-  const ended = ledger.getOne(desk.sql, input.id);
-  if (ended) bury(desk, ended, tombstoneOf(ended.state, desk.now));
+  const last = ledger.getOne(desk.sql, input.id);
+  if (last) bury(desk, last, tombstoneOf(ended, usageOf(ended, imagesOf(ended).length), desk.now));
+  putDeletionOnRecord(desk, input);
   fillSlots(desk);
   return { outcome: 'deleted' };
 }
@@ -200,7 +200,25 @@ function etaOf(desk: Viewing, state: RequestState, position: number | null): Eta
   return estimate({ state, position, slots, pace, now: desk.now });
 }
 
-function tombstoneOf(of: Pick<Tombstone, 'id' | 'userId' | 'version'>, now: number): Tombstone {
+function putDeletionOnRecord(
+  desk: Desk,
+  { credential, id }: { readonly credential: Credential; readonly id: RequestId },
+): void {
+  const { userId } = credential;
+  const event = auditEvent(
+    byOf(credential),
+    { action: 'request.deleted', userId, target: id },
+    desk.now,
+  );
+  createAudit(desk.sql, event);
+}
+
+/** `usage`: null when D1 has it, as the request has left for there. */
+function tombstoneOf(
+  of: Pick<Tombstone, 'id' | 'userId' | 'version'>,
+  usage: Tombstone['usage'],
+  now: number,
+): Tombstone {
   return {
     id: of.id,
     userId: of.userId,
@@ -208,5 +226,6 @@ function tombstoneOf(of: Pick<Tombstone, 'id' | 'userId' | 'version'>, now: numb
     version: of.version + 1,
     deletedAt: now,
     purged: false,
+    usage,
   };
 }

@@ -6,6 +6,7 @@ import * as ledger from '../requests/ledger';
 import * as remoteJob from '../requests/remote-job';
 import type { JobProgress, RequestId, RequestState, UserId } from '../requests/types';
 import { abandon } from './abandoning';
+import { closeCall } from './deleting';
 import { type Desk, save } from './desk';
 
 export interface KeepJob {
@@ -36,6 +37,7 @@ export function keepJob(desk: Desk, input: KeepJob): { readonly verdict: 'kept' 
   if (!state || !isCollected(state, input.attempt)) {
     abandon(desk, { ...input, handle: progress.handle });
   }
+  closeCall(desk, token);
   return { verdict: 'stale' };
 }
 

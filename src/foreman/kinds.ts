@@ -1,5 +1,6 @@
 /** What each kind of request brings to the foreman: its rules and the look of its output. */
-import { decideGeneration, targetsOf } from '../generation/decide';
+import { asksOf } from '../generation/asks';
+import { decideGeneration, inputOf, targetsOf } from '../generation/decide';
 import { createPresentGeneration, outputExpiresAt } from '../generation/present';
 import type { GenerationSettings } from '../generation/settings';
 import type { Settings } from '../platform/config';
@@ -10,6 +11,7 @@ export function createKinds({ catalog }: Pick<GenerationSettings, 'catalog'>): D
   return {
     generation: {
       decide: (input) => decideGeneration(catalog, input),
+      asks: (spec) => asksOf(catalog, { model: spec.model, input: inputOf(spec) }),
       targets: (state) => targetsOf(catalog, state),
       outputExpiresAt,
     },

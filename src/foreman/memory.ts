@@ -2,9 +2,13 @@
  * What a foreman knows without a row: who holds a lease, how many requests hold a slot or wait, and
  * whether the projector has been woken. All of it is rebuilt from the rows when the object wakes.
  */
+import type { Deletion } from '../accounts/deletion';
+import { loadDeletion } from '../accounts/deletion-rows';
+import * as accounts from '../accounts/limits';
 import { confirmDueAt } from '../platform/backoff';
 import type { RequestId } from '../platform/ids';
 import * as abandoned from '../requests/abandoned';
+import { hasLive } from '../requests/erasing';
 import * as ledger from '../requests/ledger';
 import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing';
 import * as reusable from '../requests/reuse';
@@ -33,8 +37,12 @@ export interface Memory {
   waiting: number;
   /** The one outstanding wake-up of the projector. */
   wake: Wake | null;
-  /** There were more free slots than one change fills. */
-  hasSpareSlots: boolean;
+  /** There was more money, or there were more slots, than one change gives away. */
+  hasMoreToGive: boolean;
+  /** Not before then are those looked at again that a suspension ends: one of them could not be. */
+  endIdleAt: number;
+  /** Set for a user who is being deleted, or has been; a row keeps it. */
+  deletion: Deletion | null;
   /** How quick targets are, as consumers have told: for estimates only. */
   readonly paces: Map<TargetName, Pace>;
   /** When the alarm is set to, as far as this instance knows. */
@@ -51,7 +59,9 @@ export function recall(sql: SqlStorage, now: number): Memory {
     active: 0,
     waiting: 0,
     wake: null,
-    hasSpareSlots: false,
+    hasMoreToGive: false,
+    endIdleAt: 0,
+    deletion: loadDeletion(sql),
     paces: new Map(),
     alarmAt: null,
   };
@@ -70,14 +80,15 @@ export function recall(sql: SqlStorage, now: number): Memory {
 /** For a transaction that may yet be rolled back. */
 export function snapshot(memory: Memory): () => void {
   const leases = new Map(memory.leases);
-  const { active, waiting, wake, hasSpareSlots } = memory;
+  const { active, waiting, wake, hasMoreToGive, deletion } = memory;
   return () => {
     memory.leases.clear();
     for (const [id, lease] of leases) memory.leases.set(id, lease);
     memory.active = active;
     memory.waiting = waiting;
     memory.wake = wake;
-    memory.hasSpareSlots = hasSpareSlots;
+    memory.hasMoreToGive = hasMoreToGive;
+    memory.deletion = deletion;
   };
 }
 
@@ -89,8 +100,23 @@ export function count(memory: Memory, phase: Phase | null, by: 1 | -1): void {
 
 /** The earliest moment at which something has to happen by itself; null when nothing has to. */
 export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
+  const dues = memory.deletion ? duesOf(memory.deletion, sql, memory) : duesOfAll(sql, memory);
+  const set = dues.filter((due) => due !== null);
+  return set.length === 0 ? null : Math.min(...set);
+}
+
+/** Nothing else happens any more to a user who is being deleted, or has been. */
+function duesOf(deletion: Deletion, sql: SqlStorage, memory: Memory): (number | null)[] {
+  return [
+    hasLive(sql) ? 1 : deletion.nextAt,
+    abandoned.getEarliestDue(sql),
+    memory.wake && confirmDueAt(memory.wake),
+  ];
+}
+
+function duesOfAll(sql: SqlStorage, memory: Memory): (number | null)[] {
   const leaseEnds = [...memory.leases.values()].map((lease) => lease.until);
-  const dues = [
+  return [
     ledger.getEarliestDue(sql),
     ledger.getEarliestIdempotencyExpiry(sql),
     abandoned.getEarliestDue(sql),
@@ -98,10 +124,17 @@ export function nextDueAt(sql: SqlStorage, memory: Memory): number | null {
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
     // The earliest time that an alarm can be set to.
-    memory.hasSpareSlots ? 1 : null,
+    memory.hasMoreToGive ? 1 : null,
+    idleEndsAt(sql, memory),
     ...leaseEnds,
-  ].filter((due) => due !== null);
-  return dues.length === 0 ? null : Math.min(...dues);
+  ];
+}
+
+/** At once, as long as a suspended account has requests that nobody works on. */
+function idleEndsAt(sql: SqlStorage, memory: Memory): number | null {
+  if (memory.active + memory.waiting === 0) return null;
+  if (accounts.loadAccount(sql)?.status !== 'suspended') return null;
+  return ledger.getIdleIds(sql, 1).length > 0 ? Math.max(1, memory.endIdleAt) : null;
 }
 
 export function learnPaces(memory: Memory, verdicts: TargetVerdicts): void {

@@ -1,11 +1,13 @@
 /**
- * What D1 does not know yet: requests, finished deliveries, the account and its keys. The projector
- * pulls, writes, and confirms what it wrote; a change in between stays news.
+ * What D1 does not know yet: requests, finished deliveries, the account and its keys, and what is on
+ * record. The projector pulls, writes, and confirms what it wrote; a change in between stays news.
  */
+import type { AuditEvent } from '../accounts/audit';
+import * as audit from '../accounts/audit-rows';
 import * as accounts from '../accounts/limits';
 import type { Account, KeyRecord } from '../accounts/types';
 import { confirmDueAt } from '../platform/backoff';
-import type { DeliveryId, RequestId, UserId } from '../platform/ids';
+import type { AuditId, DeliveryId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import type { RequestState, Tombstone } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
@@ -17,12 +19,14 @@ export interface News {
   readonly requests: readonly (RequestState | Tombstone)[];
   readonly deliveries: readonly FinishedDelivery[];
   readonly account: { readonly account: Account; readonly keys: readonly KeyRecord[] } | null;
+  readonly audit: readonly AuditEvent[];
 }
 
 export interface Confirmation {
   readonly requests: readonly { readonly id: RequestId; readonly version: number }[];
   readonly deliveries: readonly DeliveryId[];
   readonly accountVersion: number | null;
+  readonly audit: readonly AuditId[];
   /** The projector stops here: what is left wants a new wake-up. */
   readonly last: boolean;
 }
@@ -30,11 +34,14 @@ export interface Confirmation {
 /** At most three statements a request and one a delivery: some 100 a page. */
 const PAGE = 25;
 
-export function pullNews(desk: Pick<Desk, 'sql'>): News {
+/** Of a user who is being deleted D1 is told that, and what is on record: nothing that would stay. */
+export function pullNews(desk: Pick<Desk, 'sql' | 'memory'>): News {
+  const isLeaving = desk.memory.deletion !== null;
   return {
-    requests: ledger.getNews(desk.sql, PAGE).map((row) => row.state),
-    deliveries: deliveries.getFinished(desk.sql, PAGE),
+    requests: isLeaving ? [] : ledger.getNews(desk.sql, PAGE).map((row) => row.state),
+    deliveries: isLeaving ? [] : deliveries.getFinished(desk.sql, PAGE),
     account: accounts.getNews(desk.sql),
+    audit: audit.getAudit(desk.sql, PAGE),
   };
 }
 
@@ -53,10 +60,26 @@ export function confirmNews(
   if (confirmation.accountVersion !== null) {
     accounts.confirmNews(desk.sql, confirmation.accountVersion);
   }
-  const more = hasNews(desk.sql);
+  for (const id of confirmation.audit) audit.deleteAudit(desk.sql, id);
+  const more = hasNews(desk);
   if (!more || confirmation.last) forgetWake(desk);
   if (more && confirmation.last) wakeProjector(desk, userId);
   return { more };
+}
+
+/** Whatever a change has put on record is news, so that those who do so need not think of it. */
+export function tellOfRecords(desk: Desk): void {
+  if (desk.memory.wake) return;
+  const [event] = audit.getAudit(desk.sql, 1);
+  if (event?.userId) wakeProjector(desk, event.userId);
+}
+
+/** D1 may have missed these. */
+export function tellAgain(desk: Desk, ids: readonly RequestId[]): void {
+  const account = accounts.loadAccount(desk.sql);
+  if (!account) return;
+  for (const id of ids) ledger.markNews(desk.sql, id);
+  wakeProjector(desk, account.userId);
 }
 
 /** Due at once, unless reminders were already being sent: then their backoff goes on. */
@@ -80,6 +103,11 @@ function forgetWake(desk: Desk): void {
   desk.memory.wake = null;
 }
 
-export function hasNews(sql: SqlStorage): boolean {
-  return ledger.hasNews(sql) || deliveries.hasFinished(sql) || accounts.getNews(sql) !== null;
+export function hasNews({ sql, memory }: Pick<Desk, 'sql' | 'memory'>): boolean {
+  const isLeaving = memory.deletion !== null;
+  return (
+    (!isLeaving && (ledger.hasNews(sql) || deliveries.hasFinished(sql))) ||
+    audit.hasAudit(sql) ||
+    accounts.getNews(sql) !== null
+  );
 }

@@ -4,6 +4,7 @@
  * Messages leave after the commit and are sent again until their receiver confirms them.
  */
 import { DurableObject } from 'cloudflare:workers';
+import type { Deletion } from '../accounts/deletion';
 import * as keyRing from '../accounts/key-ring';
 import * as accounts from '../accounts/limits';
 import { describe, type Me, rateLimitOf } from '../accounts/me';
@@ -18,11 +19,14 @@ import * as deliveries from '../webhooks/deliveries';
 import type { Delivery, DeliveryClaim, DeliveryResult } from '../webhooks/types';
 import * as abandoning from './abandoning';
 import * as alarms from './alarm';
+import { arm, isolating } from './changing';
+import * as deleting from './deleting';
 import { type Desk, type Effect, fillSlots, wakeProjector } from './desk';
 import * as intake from './intake';
 import * as jobs from './jobs';
+import { keepUse } from './key-use';
 import { createKinds, createPresenter } from './kinds';
-import { type Memory, nextDueAt, recall, snapshot } from './memory';
+import { type Memory, recall, snapshot } from './memory';
 import * as news from './news';
 import { createOutbox, type Outbox } from './outbox';
 import * as posting from './posting';
@@ -59,10 +63,10 @@ export class Foreman extends DurableObject<Env> {
     this.#outbox = createOutbox(env, consoleLogger);
     this.#memory = ctx.storage.transactionSync(() => recall(sql, Date.now()));
     // News from before the restart may have lost its wake-up with the queue.
-    if (news.hasNews(sql)) this.#memory.wake = news.recallWake(sql);
+    if (news.hasNews(this.#view())) this.#memory.wake = news.recallWake(sql);
     ctx.blockConcurrencyWhile(async () => {
       this.#memory.alarmAt = await ctx.storage.getAlarm();
-      this.#arm();
+      arm(this.ctx.storage, this.#memory);
     });
   }
 
@@ -157,7 +161,10 @@ export class Foreman extends DurableObject<Env> {
   }
 
   forgetAbandoned(token: string): void {
-    this.#change((desk) => abandoning.forgetAbandoned(desk, token));
+    this.#change((desk) => {
+      abandoning.forgetAbandoned(desk, token);
+      deleting.resume(desk);
+    });
   }
 
   deadLetter(message: Pick<RunMessage, 'request' | 'release'>): { settled: boolean } {
@@ -179,18 +186,23 @@ export class Foreman extends DurableObject<Env> {
   }
 
   pullNews(): news.News {
-    return news.pullNews(this.#fixed);
+    return news.pullNews(this.#view());
   }
 
   confirmNews(confirmation: news.Confirmation): { more: boolean } {
-    const account = accounts.loadAccount(this.#fixed.sql);
-    if (!account) return { more: false };
-    return this.#change((desk) => news.confirmNews(desk, confirmation, account.userId));
+    const user = this.#memory.deletion ?? accounts.loadAccount(this.#fixed.sql);
+    if (!user) return { more: false };
+    return this.#change((desk) => {
+      const answer = news.confirmNews(desk, confirmation, user.userId);
+      deleting.resume(desk);
+      return answer;
+    });
   }
 
   // --- Accounts ------------------------------------------------------------------------------------
 
-  createAccount({ account, by }: { account: tenancy.NewAccount; by: By }): Account {
+  createAccount({ account, by }: { account: tenancy.NewAccount; by: By }): tenancy.Creation {
+    if (this.#memory.deletion?.completedAt) return deleting.notAgain(account);
     return this.#change((desk) => {
       wakeProjector(desk, account.userId);
       return tenancy.createAccount(desk, account, by);
@@ -205,8 +217,41 @@ export class Foreman extends DurableObject<Env> {
     return this.#changeAccount((desk) => tenancy.changeAccount(desk, input.changes, input.by));
   }
 
+  changeStatus(input: { status: tenancy.StatusChange; by: By }): Account | null {
+    const account = this.#changeAccount((desk) =>
+      tenancy.changeStatus(desk, input.status, input.by),
+    );
+    if (account?.status === 'suspended') dismissWatchers(this.ctx, 'all');
+    return account;
+  }
+
+  /** Null without an account. */
+  beginDeletion(by: By): Deletion | null {
+    const deletion = this.#change((desk) =>
+      deleting.begin(desk, by, isolating(this.ctx.storage, desk.memory, desk.effects)),
+    );
+    if (deletion) dismissWatchers(this.ctx, 'all');
+    return deletion;
+  }
+
+  getDeletion(): Deletion | null {
+    return this.#memory.deletion;
+  }
+
+  claimDeletion(token: string): deleting.DeletionWork | null {
+    return this.#change((desk) => deleting.claim(desk, token));
+  }
+
+  reportDeletion(report: deleting.DeletionReport): deleting.DeletionWork | null {
+    return this.#change((desk) => deleting.report(desk, report));
+  }
+
   addKey({ key, by }: { key: KeyRecord; by: By }): KeyRecord | null {
     return this.#changeAccount((desk) => keyRing.addKey(desk, key, by));
+  }
+
+  rotateKey(input: { rotation: keyRing.Rotation; by: By }): keyRing.RotateAnswer | null {
+    return this.#changeAccount((desk) => keyRing.rotateKey(desk, input.rotation, input.by));
   }
 
   revokeKey({ id, by }: { id: KeyId; by: By }): KeyRecord | null {
@@ -220,8 +265,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   authorize(credential: Credential): Heard<Authorization> {
-    const now = Date.now();
-    const answer = keyRing.checkCredential({ ...this.#fixed, now }, credential, null);
+    const answer = this.#check(credential, null);
     return { answer, rateLimit: answer.ok ? this.#rateLimit() : null };
   }
 
@@ -245,12 +289,14 @@ export class Foreman extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#memory.alarmAt = null;
     try {
-      const account = accounts.loadAccount(this.#fixed.sql);
-      if (account) {
-        this.#change((desk) =>
-          alarms.runAlarm(desk, account.userId, this.#isolating(desk.effects)),
-        );
-      }
+      const { deletion } = this.#memory;
+      const user = deletion ?? accounts.loadAccount(this.#fixed.sql);
+      if (!user) return;
+      this.#change((desk) => {
+        const isolate = isolating(this.ctx.storage, desk.memory, desk.effects);
+        if (deletion) deleting.runAlarm(desk, deletion, isolate);
+        else alarms.runAlarm(desk, user.userId, isolate);
+      });
     } catch (error) {
       consoleLogger.error('foreman.alarm_failed', { error });
       await this.ctx.storage.setAlarm(Date.now() + 10_000);
@@ -262,20 +308,21 @@ export class Foreman extends DurableObject<Env> {
    * what it still holds is told to D1 once more.
    */
   recheck(ids: RequestId[]): void {
-    const account = accounts.loadAccount(this.#fixed.sql);
-    if (!account) return;
-    this.#change((desk) => {
-      for (const id of ids) ledger.markNews(desk.sql, id);
-      wakeProjector(desk, account.userId);
-    });
+    if (!this.#memory.deletion) this.#change((desk) => news.tellAgain(desk, ids));
   }
 
   /** The credential first, then the work; nothing comes in between. */
   #asked<T>(credential: Credential, scope: Scope, work: () => T): Heard<T | intake.Denied> {
-    const now = Date.now();
-    const allowed = keyRing.checkCredential({ ...this.#fixed, now }, credential, scope);
+    const allowed = this.#check(credential, scope);
     if (!allowed.ok) return { answer: { outcome: allowed.code }, rateLimit: null };
     return { answer: work(), rateLimit: this.#rateLimit() };
+  }
+
+  #check(credential: Credential, scope: Scope | null): Authorization {
+    const rows = { ...this.#fixed, now: Date.now() };
+    const answer = keyRing.checkCredential(rows, credential, scope);
+    if (answer.ok) keepUse(rows, credential, (work) => this.#change(work));
+    return answer;
   }
 
   #rateLimit(): Record<string, string> | null {
@@ -287,6 +334,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   #changeAccount<T>(change: (desk: Desk) => T | null): T | null {
+    if (this.#memory.deletion) return null;
     return this.#change((desk) => {
       const changed = change(desk);
       const account = accounts.loadAccount(desk.sql);
@@ -311,44 +359,18 @@ export class Foreman extends DurableObject<Env> {
     };
     let result: T;
     try {
-      result = this.ctx.storage.transactionSync(() => change(desk));
+      result = this.ctx.storage.transactionSync(() => {
+        const answer = change(desk);
+        news.tellOfRecords(desk);
+        return answer;
+      });
     } catch (error) {
       undo();
       throw error;
     }
-    this.#arm();
+    arm(this.ctx.storage, this.#memory);
     this.#follow(effects);
     return result;
-  }
-
-  /** A transaction within the alarm's: what fails in it is undone alone. */
-  #isolating(effects: Effect[]): alarms.Isolate {
-    return (work) => {
-      const undo = snapshot(this.#memory);
-      const sent = effects.length;
-      try {
-        this.ctx.storage.transactionSync(work);
-        return true;
-      } catch (error) {
-        undo();
-        effects.length = sent;
-        consoleLogger.error('foreman.row_failed', { error });
-        return false;
-      }
-    };
-  }
-
-  /** One alarm at the earliest due time. It is never moved later: firing early is harmless. */
-  #arm(): void {
-    const due = nextDueAt(this.#fixed.sql, this.#memory);
-    if (due === null) return;
-    const { alarmAt } = this.#memory;
-    if (alarmAt !== null && alarmAt <= due) return;
-    this.#memory.alarmAt = due;
-    this.ctx.storage.setAlarm(due).catch((error: unknown) => {
-      this.#memory.alarmAt = null;
-      consoleLogger.error('foreman.alarm_not_set', { error });
-    });
   }
 
   #follow(effects: readonly Effect[]): void {

@@ -2,6 +2,8 @@
  * Carries effects out after the commit. Every send may fail or hang, locally and in the field: it is
  * cut off after 10 s and forgotten, as the foreman's due times send again what nobody confirmed.
  */
+import type { DeleteAccountMessage } from '../accounts/types';
+import { type Buckets, bucketFor } from '../images/buckets';
 import { deleteObjects, listObjectKeys } from '../images/store';
 import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
@@ -21,7 +23,7 @@ export interface Outbox {
 }
 
 export function createOutbox(
-  env: Pick<Env, 'GENERATION_QUEUE' | 'WEBHOOKS_QUEUE' | 'EVENTS_QUEUE' | 'IMAGES'>,
+  env: Pick<Env, 'GENERATION_QUEUE' | 'WEBHOOKS_QUEUE' | 'EVENTS_QUEUE'> & Buckets,
   log: Logger,
 ): Outbox {
   const sendTo = async (name: string, queue: Queue, bodies: readonly object[]) => {
@@ -47,19 +49,26 @@ export function createOutbox(
       const wakes = effects.flatMap((e) =>
         'send' in e && e.send === 'wake' ? [{ type: 'projection.wake', v: 1, user: e.userId }] : [],
       );
+      const deletions = effects.flatMap((e) =>
+        'send' in e && e.send === 'delete'
+          ? [{ type: 'account.delete', v: 1, user: e.userId } satisfies DeleteAccountMessage]
+          : [],
+      );
       const sends = [
         runs.length + cancels.length > 0
           ? sendTo('generation', env.GENERATION_QUEUE, [...runs, ...cancels])
           : null,
         posts.length > 0 ? sendTo('webhooks', env.WEBHOOKS_QUEUE, posts) : null,
-        wakes.length > 0 ? sendTo('events', env.EVENTS_QUEUE, wakes) : null,
+        wakes.length + deletions.length > 0
+          ? sendTo('events', env.EVENTS_QUEUE, [...wakes, ...deletions])
+          : null,
       ].filter((send) => send !== null);
       return sends.length === 0 ? null : Promise.all(sends).then(() => undefined);
     },
 
     async purge(id) {
       try {
-        await withTimeout(purgeObjects(env.IMAGES, id));
+        await withTimeout(purgeObjects(bucketFor(env, id), id));
         return true;
       } catch (error) {
         log.warn('images.purge_failed', { request_id: id, error });

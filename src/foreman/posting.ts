@@ -12,7 +12,7 @@ export function claim(
   input: { readonly delivery: DeliveryId; readonly token: string },
 ): DeliveryClaim {
   const delivery = deliveries.getOne(desk.sql, input.delivery);
-  const account = accounts.loadAccount(desk.sql);
+  const account = desk.memory.deletion ? null : accounts.loadAccount(desk.sql);
   if (delivery?.status !== 'pending' || !account) return { verdict: 'stale' };
   const { token } = input;
   const isRepeated = delivery.lease?.token === token;

@@ -25,6 +25,7 @@ export type ReviveAnswer =
 
 export function revive(desk: Desk, revival: Revival): ReviveAnswer {
   const { request, release, as, archived } = revival;
+  if (desk.memory.deletion) return { outcome: 'absent' };
   if (ledger.getOne(desk.sql, as.id)) return { outcome: 'revived', request: as.id };
   const state = ledger.getOne(desk.sql, request)?.state ?? archived;
   if (!state || state.status === 'deleted') return { outcome: 'absent' };

@@ -1,15 +1,16 @@
 /** The tables of one user's foreman. Append a step, never edit one: objects upgrade as they wake. */
 import { auditTables } from '../accounts/audit-rows';
+import { deletionTables } from '../accounts/deletion-rows';
 import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
-import { followerTables, requestTables } from '../requests/ledger';
+import { followerTables, requestTables, unfundedTables } from '../requests/ledger';
 import { reuseTables } from '../requests/reuse';
 import { deliveryTables } from '../webhooks/deliveries';
 
 const steps: readonly (readonly string[])[] = [
   [...accountTables, ...requestTables, ...deliveryTables],
   [...abandonedTables, ...followerTables, ...reuseTables],
-  [...auditTables],
+  [...auditTables, ...unfundedTables, ...deletionTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {
@@ -24,4 +25,18 @@ export function migrate(storage: DurableObjectStorage): void {
       storage.sql.exec('INSERT INTO schema_steps (step) VALUES (?)', index);
     }
   });
+}
+
+/** What is left of a user who is deleted: that it was done, and by whom until D1 has been told. */
+const lasting = ['schema_steps', 'deletion', 'audit_events'];
+
+/** Whatever tables there are, so that none that is added is forgotten. */
+export function emptyTables(sql: SqlStorage): void {
+  const tables = sql
+    .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .toArray()
+    .map(({ name }) => name);
+  for (const name of tables) {
+    if (!lasting.includes(name) && !/^(sqlite|_cf)_/.test(name)) sql.exec(`DELETE FROM ${name}`);
+  }
 }

@@ -3,9 +3,10 @@
  * object moved is made once more with a fresh stub; every method is safe to replay, as each names
  * its request, release or token.
  */
-import { flagsOf, isWorthAnotherTry } from '../platform/durable-objects';
+import type { Region } from '../accounts/types';
+import { isThrownInside, withAnotherTry } from '../platform/durable-objects';
 import { AppError } from '../platform/errors';
-import type { UserId } from '../platform/ids';
+import { cellOf, type UserId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
 import type { Foreman, Heard } from './object';
 
@@ -34,7 +35,13 @@ const methods = [
   'createAccount',
   'getAccount',
   'changeAccount',
+  'changeStatus',
+  'beginDeletion',
+  'getDeletion',
+  'claimDeletion',
+  'reportDeletion',
   'addKey',
+  'rotateKey',
   'revokeKey',
   'listKeys',
   'authorize',
@@ -54,19 +61,34 @@ type Told<Answer> = Awaited<Answer> extends Heard<infer T> ? T : Awaited<Answer>
 /** Is given what every answer to a client says of the user's rate limit. */
 export type Note = (rateLimit: Heard<unknown>['rateLimit']) => void;
 
-export function stubOf(env: Pick<Env, 'FOREMAN'>, userId: UserId): DurableObjectStub<Foreman> {
-  return env.FOREMAN.getByName(userId);
+export type ForemanEnv = Pick<Env, 'FOREMAN' | 'ENVIRONMENT'>;
+
+/**
+ * The same name in another jurisdiction is another object, so the id alone decides. The region is
+ * where Cloudflare makes an object that is not there yet, as far as it can; later it means nothing.
+ */
+export function stubOf(
+  env: ForemanEnv,
+  userId: UserId,
+  region: Region | null = null,
+): DurableObjectStub<Foreman> {
+  const isInUnion = cellOf(userId) === 'e';
+  // Local workerd has no jurisdictions and throws when asked for one.
+  const isRestricted = isInUnion && env.ENVIRONMENT !== 'local';
+  const namespace = isRestricted ? env.FOREMAN.jurisdiction('eu') : env.FOREMAN;
+  const isPossible = region !== null && (!isInUnion || regionsInUnion.has(region));
+  return namespace.getByName(userId, isPossible ? { locationHint: region } : {});
 }
 
-export function foremanFor(
-  env: Pick<Env, 'FOREMAN'>,
-  userId: UserId,
-  note: Note = () => {},
-): RemoteForeman {
+/** They reach beyond the Union; within them the jurisdiction keeps to it. */
+const regionsInUnion: ReadonlySet<Region> = new Set(['weur', 'eeur']);
+
+export function foremanFor(env: ForemanEnv, userId: UserId, note: Note = () => {}): RemoteForeman {
   const remote = methods.map((method) => {
-    const call = (...args: unknown[]) => callOf(stubOf(env, userId), method)(...args);
+    const call = (...args: unknown[]) =>
+      callOf(stubOf(env, userId, regionIn(method, args)), method)(...args);
     const ask = async (...args: unknown[]) => {
-      const answer = await withAnotherTry(() => call(...args));
+      const answer = await withAnotherTry(() => call(...args), asFault);
       if (!isHeard(answer)) return answer;
       note(answer.rateLimit);
       return answer.answer;
@@ -77,17 +99,24 @@ export function foremanFor(
   return Object.fromEntries(remote) as unknown as RemoteForeman;
 }
 
+/** A hint is taken by the first call that an object ever gets, and later ones need none. */
+function regionIn(method: Method, args: readonly unknown[]): Region | null {
+  if (method !== 'createAccount') return null;
+  const [{ account }] = args as Parameters<Foreman['createAccount']>;
+  return account.region;
+}
+
 /** No answer but `Heard` has a member of this name. */
 const isHeard = (answer: unknown): answer is Heard<unknown> =>
   typeof answer === 'object' && answer !== null && 'rateLimit' in answer;
 
 /** The object's one HTTP call, with the same other try. */
 export function fetchForeman(
-  env: Pick<Env, 'FOREMAN'>,
+  env: ForemanEnv,
   userId: UserId,
   request: () => Request,
 ): Promise<Response> {
-  return withAnotherTry(() => stubOf(env, userId).fetch(request()));
+  return withAnotherTry(() => stubOf(env, userId).fetch(request()), asFault);
 }
 
 /** The stub's own types are too deep for the compiler to follow over a union of methods. */
@@ -96,22 +125,9 @@ function callOf(stub: DurableObjectStub<Foreman>, method: Method) {
     (stub as unknown as Record<Method, (...args: unknown[]) => Promise<unknown>>)[method](...args);
 }
 
-/** @throws AppError `unavailable` when the object cannot be reached; its own faults as they are. */
-async function withAnotherTry<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!isWorthAnotherTry(error)) throw asFault(error);
-  }
-  return call().catch((error: unknown) => {
-    throw asFault(error);
-  });
-}
-
-/** A fault thrown by our own code in the object is ours; anything else is the way there. */
+/** `unavailable` when the object cannot be reached; its own faults as they are. */
 function asFault(error: unknown): unknown {
-  const { remote, retryable, overloaded, durableObjectReset } = flagsOf(error);
-  if (remote && !retryable && !overloaded && !durableObjectReset) return error;
+  if (isThrownInside(error)) return error;
   consoleLogger.warn('foreman.unreachable', { error });
   const message =
     'The service cannot be reached right now. With an Idempotency-Key it is safe to try again.';

@@ -45,9 +45,10 @@ export function answerWatch(
   return new Response(null, { status: 101, webSocket: client });
 }
 
-/** A revoked key watches nothing any more. */
-export function dismissWatchers(ctx: DurableObjectState, keyId: KeyId): void {
-  for (const socket of ctx.getWebSockets(keyId)) socket.close(1008, 'the key was revoked');
+/** A revoked key watches nothing any more, nor does anybody once the account is suspended. */
+export function dismissWatchers(ctx: DurableObjectState, of: KeyId | 'all'): void {
+  const sockets = of === 'all' ? ctx.getWebSockets() : ctx.getWebSockets(of);
+  for (const socket of sockets) socket.close(1008, 'access has ended');
 }
 
 export function tellWatchers(

@@ -1,6 +1,4 @@
 /** What consumers do to requests: claim a release, renew leases, settle attempts. */
-import { budgetLeftMicros, release } from '../accounts/admission';
-import * as accounts from '../accounts/limits';
 import type { RequestId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
@@ -8,7 +6,6 @@ import { LEASE_MS, phaseOf, turnMs } from '../requests/queueing';
 import type {
   AttemptResult,
   Decision,
-  EndedAttempt,
   RequestState,
   RunMessage,
   Running,
@@ -16,8 +13,11 @@ import type {
   TargetVerdicts,
 } from '../requests/types';
 import { abandon } from './abandoning';
+import { budgetOf } from './budget';
+import { closeCall } from './deleting';
 import { type Desk, fillSlots, save } from './desk';
 import { learnPaces } from './memory';
+import { unlessSuspended } from './suspending';
 
 /** All that a consumer needs for one call. */
 export interface Job {
@@ -56,6 +56,7 @@ export function claim(
 ): ClaimAnswer {
   const { token, verdicts } = message;
   learnPaces(desk.memory, verdicts);
+  if (desk.memory.deletion) return { verdict: 'stale' };
   const row = ledger.getOne(desk.sql, message.request);
   if (!row || row.state.status === 'deleted') return { verdict: 'stale' };
   const { state } = row;
@@ -99,6 +100,10 @@ export function settle(
 ): SettleAnswer {
   const { verdicts } = input;
   learnPaces(desk.memory, verdicts);
+  if (desk.memory.deletion) {
+    closeCall(desk, input.token);
+    return { verdict: 'stale', orphaned: true };
+  }
   const row = ledger.getOne(desk.sql, input.request);
   // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
   if (!row) return { verdict: 'settled' };
@@ -195,11 +200,12 @@ function deciderFor(
       state,
       attempts,
       ...at,
-      budgetLeftMicros: budgetLeft(desk, attempts.slice(state.attempts.length)),
+      budget: budgetOf(desk, state, attempts.slice(state.attempts.length)),
       now: desk.now,
       random: desk.random(),
     });
-    return decision.next === 'wait' && decision.inTurn ? inTurn(desk, state, decision) : decision;
+    const isInTurn = decision.next === 'wait' && decision.inTurn;
+    return unlessSuspended(desk, isInTurn ? inTurn(desk, state, decision) : decision);
   };
 }
 
@@ -207,17 +213,6 @@ function deciderFor(
 function inTurn(desk: Desk, state: RequestState, wait: Extract<Decision, { next: 'wait' }>) {
   const ahead = ledger.getWaitingAhead(desk.sql, state.id);
   return { ...wait, until: wait.until + turnMs(ahead) };
-}
-
-/** An attempt that is just ending is not yet in the books: its reservation turns into its cost. */
-function budgetLeft(desk: Desk, ending: readonly EndedAttempt[]): number | null {
-  const account = accounts.loadAccount(desk.sql);
-  const usage = accounts.loadUsage(desk.sql);
-  if (!account || !usage) return 0;
-  const settled = ending.reduce((books, { reservedMicros, costMicros, startedAt }) => {
-    return release(books, { reservedMicros, costMicros, at: startedAt }, desk.now);
-  }, usage);
-  return budgetLeftMicros(settled, account.limits, desk.now);
 }
 
 const jobOf = (desk: Pick<Desk, 'kinds'>, state: Running): Job => ({

@@ -21,7 +21,7 @@ const callbackRoute = createRoute({
   },
   responses: {
     204: { description: 'Heard' },
-    ...problemResponses(404, 503),
+    ...problemResponses(404, 429, 503),
   },
 });
 

@@ -7,7 +7,7 @@ import type { GenerationInput } from './types';
 
 export function decideGeneration(
   catalog: Catalog,
-  input: Pick<PlanInput, 'moment' | 'budgetLeftMicros' | 'verdicts' | 'now' | 'random'> & {
+  input: Pick<PlanInput, 'moment' | 'budget' | 'verdicts' | 'now' | 'random'> & {
     readonly state: RequestState;
     readonly attempts: readonly EndedAttempt[];
   },
@@ -16,12 +16,13 @@ export function decideGeneration(
   const { model } = state;
   const asked = inputOf(state);
   const candidates = candidatesFor(catalog, { model, input: asked }, input.verdicts);
-  const { maxAttempts, maxCostMicros, retryUnknown } = state;
+  const { maxAttempts, maxCostMicros, onBudget, retryUnknown } = state;
   return plan({
     ...rest,
     candidates,
     maxAttempts,
     maxCostMicros,
+    onBudget,
     retryUnknown,
     deadlineAt: state.deadlineAt,
     // Who names no other model has not said which others may see what was refused.

@@ -4,8 +4,10 @@
  */
 import { backoffMs, cappedRetryAfterMs } from '../platform/backoff';
 import type {
+  Budget,
   Decision,
   EndedAttempt,
+  OnBudget,
   RequestError,
   TargetVerdict,
   TargetVerdicts,
@@ -27,8 +29,8 @@ export interface PlanInput {
   readonly moment: 'attempt_ended' | 'slot_given';
   readonly maxAttempts: number;
   readonly maxCostMicros: number | null;
-  /** What is left of the user's budget; null when there is none. */
-  readonly budgetLeftMicros: number | null;
+  readonly budget: Budget;
+  readonly onBudget: OnBudget;
   readonly retryUnknown: boolean;
   /** Whether another provider may be asked what one has refused. */
   readonly fallbackOnRefusal: boolean;
@@ -52,7 +54,7 @@ export function plan(input: PlanInput): Decision {
   const usable = input.candidates.filter((candidate) => isUsable(candidate, input));
   if (usable.length === 0) return { next: 'end', error: nothingUsable(input) };
   const affordable = usable.filter((candidate) => isAffordable(candidate, input));
-  if (affordable.length === 0) return { next: 'end', error: overBudget(input) };
+  if (affordable.length === 0) return cannotAfford(usable, input);
 
   const ranked = affordable
     .map((candidate) => rankedOf(candidate, input))
@@ -158,11 +160,16 @@ function isUsable(candidate: Candidate, { attempts }: PlanInput): boolean {
 }
 
 function isAffordable(candidate: Candidate, input: PlanInput): boolean {
-  const spent = input.attempts.reduce((sum, attempt) => sum + attempt.costMicros, 0);
   const { priceMicros } = candidate;
+  const { leftMicros } = input.budget;
   if (priceMicros === 0) return true;
-  if (input.maxCostMicros !== null && spent + priceMicros > input.maxCostMicros) return false;
-  return input.budgetLeftMicros === null || priceMicros <= input.budgetLeftMicros;
+  return isWithinMaxCost(candidate, input) && (leftMicros === null || priceMicros <= leftMicros);
+}
+
+/** By what the client allows for the whole request. */
+function isWithinMaxCost({ priceMicros }: Candidate, { attempts, maxCostMicros }: PlanInput) {
+  const spent = attempts.reduce((sum, attempt) => sum + attempt.costMicros, 0);
+  return maxCostMicros === null || spent + priceMicros <= maxCostMicros;
 }
 
 function rankedOf(candidate: Candidate, { attempts, verdicts }: PlanInput): Ranked {
@@ -283,17 +290,29 @@ function nothingUsable(input: PlanInput): RequestError {
   };
 }
 
-function overBudget(input: PlanInput): RequestError {
-  const usable = input.candidates.filter((candidate) => isUsable(candidate, input));
-  const cheapest = Math.min(...usable.map((candidate) => candidate.priceMicros));
+/** Money of the user's may come free; what the client allows does not grow. */
+function cannotAfford(usable: readonly Candidate[], input: PlanInput): Decision {
+  const allowed = usable.filter((candidate) => isWithinMaxCost(candidate, input));
+  if (input.onBudget === 'reject' || allowed.length === 0) {
+    return { next: 'end', error: overBudget(usable, input) };
+  }
+  const until = input.budget.renewsAt;
+  return { next: 'wait_for_budget', micros: cheapestOf(allowed), until };
+}
+
+const cheapestOf = (candidates: readonly Candidate[]) =>
+  Math.min(...candidates.map(({ priceMicros }) => priceMicros));
+
+function overBudget(usable: readonly Candidate[], input: PlanInput): RequestError {
+  const { leftMicros } = input.budget;
   return {
     code: 'budget_exceeded',
     message: 'No target can serve this request within its cost limit and the budget.',
     details: {
       retryable: true,
-      cheapest_usd: cheapest / 1e6,
+      cheapest_usd: cheapestOf(usable) / 1e6,
       max_cost_usd: input.maxCostMicros === null ? null : input.maxCostMicros / 1e6,
-      budget_left_usd: input.budgetLeftMicros === null ? null : input.budgetLeftMicros / 1e6,
+      budget_left_usd: leftMicros === null ? null : leftMicros / 1e6,
     },
   };
 }

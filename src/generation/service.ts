@@ -1,7 +1,7 @@
 /** Takes generations in: makes whole what was asked, judges it, and hands it to the foreman. */
 import type { Credential } from '../accounts/types';
 import type { AppError } from '../platform/errors';
-import { newId, type RequestId } from '../platform/ids';
+import { cellOf, newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
 import { webhookEventTypes } from '../requests/options';
@@ -211,7 +211,7 @@ async function specOf(
   const canBeReused = body.reuse === 'exact' && asked.seed !== undefined;
   return {
     ...context,
-    id: newId('req', now),
+    id: newId('req', now, cellOf(credential.userId)),
     userId: credential.userId,
     kind: 'generation',
     model,
@@ -222,7 +222,7 @@ async function specOf(
     maxAttempts: body.max_attempts,
     maxCostMicros: microsOf(body.max_cost_usd),
     floorMicros: judged.assessment.cheapestMicros,
-    onBudget: 'reject',
+    onBudget: body.on_budget,
     retryUnknown: body.retry_unknown,
     webhook: body.webhook_url
       ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }

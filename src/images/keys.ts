@@ -1,5 +1,5 @@
 /** Image ids and R2 object keys are two spellings of the same place. */
-import { ID_BODY_PATTERN, type RequestId, type UserId } from '../platform/ids';
+import { ID_BODY_PATTERN, isId, type RequestId, type UserId } from '../platform/ids';
 import { IMAGE_ID_PATTERN, type ImageId, type ImagePlace, type UploadPlace } from './types';
 
 export const IMAGES_PREFIX = 'images/';
@@ -31,6 +31,12 @@ export function objectKeyOf(place: Place): string {
     : `${prefixOfUploads(place.userId)}${place.sha256}`;
 }
 
+/** The request or the user that a key names; null for a key that is not made here. */
+export function ownerOf(key: string): RequestId | UserId | null {
+  const [, owner = ''] = key.split('/');
+  return isId('req', owner) || isId('usr', owner) ? owner : null;
+}
+
 /** Bytes on their way to an image of a request; it lies where the request's objects are deleted. */
 export const partKeyOf = (place: ImagePlace) => `${objectKeyOf(place)}.part`;
 
@@ -39,4 +45,4 @@ export const uploadPartKeyOf = (userId: UserId, unique: string) =>
   `${prefixOfUploads(userId)}${unique}.part`;
 
 export const prefixOfRequest = (requestId: RequestId) => `${IMAGES_PREFIX}${requestId}/`;
-const prefixOfUploads = (userId: UserId) => `${UPLOADS_PREFIX}${userId}/`;
+export const prefixOfUploads = (userId: UserId) => `${UPLOADS_PREFIX}${userId}/`;

@@ -7,7 +7,7 @@ import {
   type StoringDeps,
   storeImages,
 } from './storing';
-import { sweepObjects, sweepRows, sweepUploads } from './sweep';
+import { sweepAll } from './sweep';
 import { createUploads, type Uploads, type UploadsDeps } from './uploads';
 
 export interface ImageService extends ImageReader, Uploads {
@@ -23,16 +23,11 @@ export interface ImageService extends ImageReader, Uploads {
 }
 
 export function createImageService(deps: StoringDeps & UploadsDeps): ImageService {
-  const { store } = deps;
   return {
     ...createImageReader(deps),
     ...createUploads(deps),
     store: (input) => storeImages(input, deps),
     removeAttempt: (input) => removeImages(input, deps),
-    async sweepExpired({ now }) {
-      const indexed = await sweepRows(store, now);
-      const orphans = await sweepObjects(store, now);
-      return indexed + orphans + (await sweepUploads(store, now));
-    },
+    sweepExpired: ({ now }) => sweepAll(deps.store, now),
   };
 }

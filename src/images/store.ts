@@ -1,11 +1,13 @@
 /** Images in R2, which holds the bytes and all that serving needs, and their index in D1. */
 import type { RequestId, UserId } from '../platform/ids';
+import { type Buckets, bucketForKey, bucketsOf } from './buckets';
 import {
   IMAGES_PREFIX,
   objectKeyOf,
   type Place,
   placeOf,
   prefixOfRequest,
+  prefixOfUploads,
   UPLOADS_PREFIX,
 } from './keys';
 import { expiryOf, factsOf, type ImageFacts, type NewImage, putOptionsOf } from './objects';
@@ -34,6 +36,13 @@ export interface ImageStore {
   }): Promise<{ facts: ImageFacts; body: ReadableStream } | null>;
   headImage(place: Place): Promise<ImageFacts | null>;
   deleteKeys(keys: readonly string[]): Promise<void>;
+  readonly buckets: readonly SweptBucket[];
+  getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
+  deleteRows(ids: readonly string[]): Promise<void>;
+}
+
+/** One bucket, as the sweep goes over it. */
+export interface SweptBucket {
   /** Objects past their time, from the eldest on; `more` when the page had nothing else. */
   getExpiredObjects(now: number): Promise<{ keys: string[]; more: boolean }>;
   /** The uploads behind a key that expired by `before`; `next` is where to go on, null at the end. */
@@ -43,33 +52,43 @@ export interface ImageStore {
   }): Promise<{ keys: string[]; next: string | null }>;
   getUploadsPosition(): Promise<string | null>;
   setUploadsPosition(key: string | null): Promise<void>;
-  getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
-  deleteRows(ids: readonly string[]): Promise<void>;
+  /** Wherever their keys say they belong, as this is where they were found. */
+  deleteKeys(keys: readonly string[]): Promise<void>;
 }
 
-export function createImageStore({ bucket, db }: { bucket: R2Bucket; db: D1Database }): ImageStore {
-  return { ...createObjectStore(bucket), ...createSweepStore({ bucket, db }) };
+export function createImageStore(input: {
+  readonly buckets: Buckets;
+  readonly db: D1Database;
+}): ImageStore {
+  return {
+    ...createObjectStore(input.buckets),
+    buckets: bucketsOf(input.buckets).map(createSweptBucket),
+    ...createRowStore(input.db),
+  };
 }
 
 function createObjectStore(
-  bucket: R2Bucket,
-): Pick<ImageStore, 'putImage' | 'putPart' | 'copyPart' | 'getImage' | 'headImage' | 'deleteKeys'> {
+  buckets: Buckets,
+): Omit<ImageStore, 'buckets' | 'getExpiredRows' | 'deleteRows'> {
+  const bucketAt = (key: string) => bucketForKey(buckets, key);
   return {
     async putImage(image, chunks) {
       const [first = new Uint8Array(), ...others] = chunks;
       const body = others.length === 0 ? first : streamOf(chunks, image.bytes);
-      await bucket.put(objectKeyOf(image.place), body, putOptionsOf(image));
+      const key = objectKeyOf(image.place);
+      await bucketAt(key).put(key, body, putOptionsOf(image));
     },
 
     async putPart({ key, expiresAt }, body) {
-      await bucket.put(key, body, { customMetadata: { expires_at: String(expiresAt) } });
+      await bucketAt(key).put(key, body, { customMetadata: { expires_at: String(expiresAt) } });
     },
 
-    async copyPart(key, image) {
-      const part = await bucket.get(key);
+    async copyPart(partKey, image) {
+      const part = await bucketAt(partKey).get(partKey);
       if (!part) return false;
+      const key = objectKeyOf(image.place);
       try {
-        await bucket.put(objectKeyOf(image.place), part.body, putOptionsOf(image));
+        await bucketAt(key).put(key, part.body, putOptionsOf(image));
       } catch (error) {
         part.body.cancel().catch(() => {});
         throw error;
@@ -78,16 +97,20 @@ function createObjectStore(
     },
 
     async getImage({ place, range }) {
-      const object = await bucket.get(objectKeyOf(place), range ? { range } : {});
+      const key = objectKeyOf(place);
+      const object = await bucketAt(key).get(key, range ? { range } : {});
       return object ? { facts: factsOf(place, object), body: object.body } : null;
     },
 
     async headImage(place) {
-      const object = await bucket.head(objectKeyOf(place));
+      const key = objectKeyOf(place);
+      const object = await bucketAt(key).head(key);
       return object ? factsOf(place, object) : null;
     },
 
-    deleteKeys: (keys) => deleteObjects(bucket, keys),
+    async deleteKeys(keys) {
+      for (const [bucket, own] of Map.groupBy(keys, bucketAt)) await deleteObjects(bucket, own);
+    },
   };
 }
 
@@ -104,13 +127,7 @@ function streamOf(chunks: readonly Uint8Array[], bytes: number): ReadableStream 
   return readable;
 }
 
-function createSweepStore({
-  bucket,
-  db,
-}: {
-  bucket: R2Bucket;
-  db: D1Database;
-}): Omit<ImageStore, keyof ReturnType<typeof createObjectStore>> {
+function createSweptBucket(bucket: R2Bucket): SweptBucket {
   return {
     async getExpiredObjects(now) {
       // Request ids sort by time and so do the keys: what is past its time comes first.
@@ -144,6 +161,12 @@ function createSweepStore({
       else await bucket.put(UPLOADS_POSITION_KEY, key);
     },
 
+    deleteKeys: (keys) => deleteObjects(bucket, keys),
+  };
+}
+
+function createRowStore(db: D1Database): Pick<ImageStore, 'getExpiredRows' | 'deleteRows'> {
+  return {
     async getExpiredRows({ now, limit }) {
       const { results } = await db
         .prepare(
@@ -226,6 +249,31 @@ export function deleteImageStatements(
   return [
     db.prepare('DELETE FROM images WHERE request_id = ? AND user_id = ?').bind(requestId, userId),
   ];
+}
+
+/** For the end of a user, page by page. Their objects have gone before. */
+export function deleteImagesOf(
+  db: D1Database,
+  of: { readonly userId: UserId; readonly requestIds: readonly RequestId[] },
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM images WHERE user_id = ? AND request_id IN (SELECT value FROM json_each(?))`,
+    )
+    .bind(of.userId, JSON.stringify(of.requestIds));
+}
+
+/** For the end of a user: one page of what the user has brought. */
+export async function deleteUploadsOf(
+  bucket: Pick<R2Bucket, 'list' | 'delete'>,
+  userId: UserId,
+): Promise<{ objects: number; more: boolean }> {
+  const { objects, truncated } = await bucket.list({ prefix: prefixOfUploads(userId) });
+  await deleteObjects(
+    bucket,
+    objects.map(({ key }) => key),
+  );
+  return { objects: objects.length, more: truncated };
 }
 
 function keyOfStored(id: ImageId): string {

@@ -1,5 +1,5 @@
 /** Deletes what retention has passed. Bounded, and safe to repeat or to run twice at once. */
-import type { ImageStore } from './store';
+import type { ImageStore, SweptBucket } from './store';
 
 const BATCH = 100;
 /** Bounds one run; what is left over waits for the next. */
@@ -7,8 +7,34 @@ const MAX_BATCHES = 10;
 /** A request that was accepted with an upload may need it until its deadline, 24 h at the longest. */
 const UPLOAD_GRACE_MS = 25 * 3_600_000;
 
+/**
+ * A bucket or an index that fails keeps nothing else from being swept.
+ * @throws what failed first, after all that could be done.
+ */
+export async function sweepAll(store: ImageStore, now: number): Promise<number> {
+  const sweeps = [
+    () => sweepRows(store, now),
+    ...store.buckets.flatMap((bucket) => [
+      () => sweepObjects(bucket, now),
+      () => sweepUploads(bucket, now),
+    ]),
+  ];
+  let swept = 0;
+  const failures: { readonly error: unknown }[] = [];
+  for (const sweep of sweeps) {
+    try {
+      swept += await sweep();
+    } catch (error) {
+      failures.push({ error });
+    }
+  }
+  const [first] = failures;
+  if (first) throw first.error;
+  return swept;
+}
+
 /** Objects go before their rows, so that a run that dies in between leaves what the next one finds. */
-export async function sweepRows(store: ImageStore, now: number): Promise<number> {
+async function sweepRows(store: ImageStore, now: number): Promise<number> {
   let swept = 0;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     const rows = await store.getExpiredRows({ now, limit: BATCH });
@@ -22,11 +48,11 @@ export async function sweepRows(store: ImageStore, now: number): Promise<number>
 }
 
 /** What no row knows of: images whose process died between the put and the settle. */
-export async function sweepObjects(store: ImageStore, now: number): Promise<number> {
+async function sweepObjects(bucket: SweptBucket, now: number): Promise<number> {
   let swept = 0;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const { keys, more } = await store.getExpiredObjects(now);
-    await store.deleteKeys(keys);
+    const { keys, more } = await bucket.getExpiredObjects(now);
+    await bucket.deleteKeys(keys);
     swept += keys.length;
     if (!more) break;
   }
@@ -38,18 +64,18 @@ export async function sweepObjects(store: ImageStore, now: number): Promise<numb
  * One that is renewed in the moment between the look and the deletion is lost: its id answers 404,
  * and the client uploads it again.
  */
-export async function sweepUploads(store: ImageStore, now: number): Promise<number> {
+async function sweepUploads(bucket: SweptBucket, now: number): Promise<number> {
   const before = now - UPLOAD_GRACE_MS;
-  const start = await store.getUploadsPosition();
+  const start = await bucket.getUploadsPosition();
   let after = start;
   let swept = 0;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const { keys, next } = await store.getExpiredUploads({ after, before });
-    await store.deleteKeys(keys);
+    const { keys, next } = await bucket.getExpiredUploads({ after, before });
+    await bucket.deleteKeys(keys);
     swept += keys.length;
     after = next;
     if (after === null) break;
   }
-  if (after !== start) await store.setUploadsPosition(after);
+  if (after !== start) await bucket.setUploadsPosition(after);
   return swept;
 }

@@ -3,13 +3,14 @@
  * `generation/settings.ts`. A fault stops the start and names every setting that is wrong.
  */
 import { z } from 'zod';
+import { type Origins, parseOrigins } from './cors';
 
 const secret = (name: string) =>
   z
     .string({ error: `${name} is missing; it is a secret of 32 characters or more` })
     .min(32, `${name} must have 32 characters or more`);
 
-const flag = z
+export const flag = z
   .enum(['true', 'false'], { error: 'must be "true" or "false"' })
   .transform((value) => value === 'true');
 
@@ -22,9 +23,18 @@ const wholeNumber = (from: number, to: number) =>
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
+const webOrigins = z.string().transform((text, context): Origins => {
+  const origins = parseOrigins(text);
+  if (origins) return origins;
+  const message = 'must be "*" or origins like https://app.example.com, separated by commas';
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
 /** An empty string is how `.dev.vars` and shells spell "not set". */
 const emptyAsUnset = (value: unknown) => (value === '' ? undefined : value);
-const optional = <T extends z.ZodType>(schema: T) => z.preprocess(emptyAsUnset, schema.optional());
+export const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess(emptyAsUnset, schema.optional());
 
 const settingsSchema = z
   .object({
@@ -33,6 +43,7 @@ const settingsSchema = z
     KEY_SIGNING_SECRET: secret('KEY_SIGNING_SECRET'),
     LINK_SIGNING_SECRET: secret('LINK_SIGNING_SECRET'),
     PUBLIC_URL: optional(httpUrl),
+    CORS_ORIGINS: optional(webOrigins),
     ALLOW_LOCAL_URLS: flag,
     DETACH_CALLS: flag,
     // An attempt that starts in the 8th minute of an invocation must end well before its 15th.
@@ -61,10 +72,11 @@ const settingsSchema = z
   .transform((raw) => ({
     environment: raw.ENVIRONMENT,
     adminToken: raw.ADMIN_TOKEN,
-    keySigningSecret: raw.KEY_SIGNING_SECRET,
     linkSigningSecret: raw.LINK_SIGNING_SECRET,
     /** Origin of every link handed out; without it, the origin a request was sent to. */
     publicOrigin: raw.PUBLIC_URL ? new URL(raw.PUBLIC_URL).origin : null,
+    /** Which web pages may call the API from a browser. */
+    corsOrigins: raw.CORS_ORIGINS ?? [],
     allowLocalUrls: raw.ALLOW_LOCAL_URLS,
     detachCalls: raw.DETACH_CALLS,
     providerTimeoutMs: raw.PROVIDER_TIMEOUT_MS,

@@ -26,7 +26,10 @@ export interface HttpEnv {
   };
 }
 
+/** A submission may carry an image as a data URL. */
 export const MAX_JSON_BODY_BYTES = 1_048_576;
+/** The operator's bodies are text: the longest, 200 names of models, is a third of it. */
+export const MAX_ADMIN_JSON_BYTES = 65_536;
 const MAX_HEADER_CHARS = 8_192;
 /** A DNS name and a port. Links in answers and webhooks begin with it. */
 const MAX_HOST_CHARS = 260;

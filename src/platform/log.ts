@@ -23,6 +23,7 @@ export interface LogFields {
   readonly route?: string;
   readonly status?: number;
   readonly code?: string;
+  readonly action?: string;
   readonly duration_ms?: number;
   readonly count?: number;
   readonly job?: string;

@@ -16,16 +16,16 @@ export const problemSchema = z
 
 const descriptions = {
   400: 'Malformed JSON or header',
-  401: 'No valid key',
-  403: 'The key lacks the scope',
+  401: 'No valid key or token',
+  403: 'The key or token lacks the scope',
   404: 'Not found, or not yours',
   409: 'Conflict',
   410: 'Deleted',
-  413: 'Body too large',
+  413: 'Body too large: JSON may have 1 MiB, and 64 KiB under /v1/admin',
   415: 'Body of another type',
   416: 'No such range',
   422: 'A field is not valid',
-  429: 'A limit is reached',
+  429: 'A limit is reached, or too much came from this address; see `Retry-After`',
   431: 'A header is too long',
   503: 'Temporarily unavailable',
 } as const;
@@ -40,7 +40,9 @@ interface ProblemEntry {
 export function problemResponses<Status extends ProblemStatus>(
   ...statuses: readonly Status[]
 ): Record<Status, ProblemEntry> {
-  const entries = statuses.map((status): [Status, ProblemEntry] => [
+  // Whoever must say who they are may lack the scope, or may have failed too often.
+  const all = statuses.some((status) => status === 401) ? [...statuses, 403, 429] : statuses;
+  const entries = (all as readonly Status[]).map((status): [Status, ProblemEntry] => [
     status,
     {
       description: descriptions[status],
@@ -51,12 +53,35 @@ export function problemResponses<Status extends ProblemStatus>(
   return Object.fromEntries(entries) as Record<Status, ProblemEntry>;
 }
 
-/** For the document's `securitySchemes`; routes name one by `apiKeySecurity` or `adminSecurity`. */
+/** For the document's `securitySchemes`; routes name theirs by `apiKeySecurity` or `adminSecurity`. */
 export const securitySchemes = {
   ApiKey: { type: 'http', scheme: 'bearer', description: 'An API key, `fm_…`.' },
-  AdminToken: { type: 'http', scheme: 'bearer', description: "The operator's ADMIN_TOKEN." },
+  SignIn: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description:
+      'A token of the OpenID Connect issuer that the operator trusts. Its claims `scope` or `scp` ' +
+      'may narrow it to `requests:read` or `requests:write`.',
+  },
+  Access: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'Cf-Access-Jwt-Assertion',
+    description: 'Put there by Cloudflare Access, where it stands before Foreman.',
+  },
+  AdminToken: {
+    type: 'http',
+    scheme: 'bearer',
+    description: "The operator's ADMIN_TOKEN, or an API key with the scope admin.",
+  },
 } as const;
-export const apiKeySecurity = [{ ApiKey: [] }];
+/** Any one of them will do. */
+export const apiKeySecurity: Record<string, string[]>[] = [
+  { ApiKey: [] },
+  { SignIn: [] },
+  { Access: [] },
+];
 export const adminSecurity = [{ AdminToken: [] }];
 
 /** The query fields that every paged list takes. */

@@ -171,7 +171,7 @@ function ipv4Bits(address: string): bigint {
 }
 
 /** The URL parser leaves groups of hex digits and at most one `::`, never a dotted tail. */
-function ipv6Bits(address: string): bigint {
+export function ipv6Bits(address: string): bigint {
   const [head = '', tail] = address.split('::');
   const groups = (text: string) => (text === '' ? [] : text.split(':'));
   const before = groups(head);

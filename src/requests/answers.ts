@@ -27,8 +27,12 @@ export function describe(c: Context<HttpEnv>, state: RequestState): void {
   if (!isTerminal(state)) c.header('Retry-After', String(retryAfterSeconds(state)));
 }
 
+/** Money may come free long before the month is over: soon enough for that, and rare enough for days. */
+const UNFUNDED_SECONDS = 30;
+
 /** Soon while a call runs; when the wait is over while one waits for a time. */
 function retryAfterSeconds(state: RequestState): number {
+  if (state.status === 'queued' && state.wait.for === 'budget') return UNFUNDED_SECONDS;
   if (state.status !== 'queued' || state.wait.for !== 'time') return 1;
   return Math.max(1, Math.ceil((state.wait.until - Date.now()) / 1000));
 }

@@ -121,7 +121,7 @@ function addWriteRoutes(
   });
   routes.openapi(replay, async (c) => {
     const { id } = c.req.valid('param');
-    const replayed = await deadLetters.replay({ id, correlationId: c.get('correlationId') });
+    const replayed = await deadLetters.replay({ id, by: c.get('by') });
     return c.json(present(replayed), 200);
   });
 
@@ -135,7 +135,7 @@ function addWriteRoutes(
   });
   routes.openapi(remove, async (c) => {
     const { id } = c.req.valid('param');
-    await deadLetters.remove({ id, correlationId: c.get('correlationId') });
+    await deadLetters.remove({ id, by: c.get('by') });
     return c.body(null, 204);
   });
 }

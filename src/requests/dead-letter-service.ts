@@ -1,4 +1,6 @@
 /** What an operator does with dead letters: look, send again, remove. */
+import { type AuditAction, auditEvent } from '../accounts/audit';
+import type { By } from '../accounts/types';
 import type { Revival, ReviveAnswer } from '../foreman/reviving';
 import { decodeCursor, encodeCursor } from '../platform/cursor';
 import { isId } from '../platform/ids';
@@ -32,8 +34,8 @@ export interface DeadLetterService {
     },
   ): Promise<{ readonly items: readonly DeadLetter[]; readonly nextCursor: string | null }>;
   /** Once is enough: again, it does nothing and answers the same. */
-  replay(input: { readonly id: string; readonly correlationId: string }): Promise<DeadLetter>;
-  remove(input: { readonly id: string; readonly correlationId: string }): Promise<void>;
+  replay(input: { readonly id: string; readonly by: By }): Promise<DeadLetter>;
+  remove(input: { readonly id: string; readonly by: By }): Promise<void>;
 }
 
 export function createDeadLetterService(deps: {
@@ -90,7 +92,7 @@ export function createDeadLetterService(deps: {
       return { items, nextCursor: last ? encodeCursor([last.createdAt, last.id]) : null };
     },
 
-    async replay({ id, correlationId }) {
+    async replay({ id, by }) {
       const letter = await get(id);
       if (letter.replayedAt !== null) return letter;
       const message = readMessage(letter.message);
@@ -98,23 +100,36 @@ export function createDeadLetterService(deps: {
       const as = message.type === 'generation.run' ? await revive(message) : null;
       if (as === null) await send(message);
       const at = deps.now();
-      const replayed = await fromD1(deps.store.updateReplayed({ id: letter.id, at, as }));
+      const event = eventOf('dead_letter.replayed', { letter, by, as }, at);
+      const replayed = await fromD1(deps.store.updateReplayed({ id: letter.id, at, as, event }));
       const outcome = as === null ? 'sent' : 'revived';
-      deps.log.info('dead_letter.replayed', { ...fieldsOf(letter, correlationId), outcome });
+      deps.log.info('dead_letter.replayed', { ...fieldsOf(letter, by), outcome });
       return replayed ?? { ...letter, replayedAt: at, replayedAs: as };
     },
 
-    async remove({ id, correlationId }) {
+    async remove({ id, by }) {
       const letter = await get(id);
-      await fromD1(deps.store.deleteOne(letter.id));
-      deps.log.info('dead_letter.removed', fieldsOf(letter, correlationId));
+      const event = eventOf('dead_letter.deleted', { letter, by }, deps.now());
+      await fromD1(deps.store.deleteOne({ id: letter.id, event }));
+      deps.log.info('dead_letter.removed', fieldsOf(letter, by));
     },
   };
 }
 
-function fieldsOf(letter: DeadLetter, correlationId: string): LogFields {
+function eventOf(
+  action: Extract<AuditAction, `dead_letter.${string}`>,
+  of: { readonly letter: DeadLetter; readonly by: By; readonly as?: RequestId | null },
+  now: number,
+) {
+  const { id: target, type, userId, requestId } = of.letter;
+  const details = { type, request_id: requestId };
+  const replayed = of.as === undefined ? details : { ...details, replayed_as: of.as };
+  return auditEvent(of.by, { action, userId, target, details: replayed }, now);
+}
+
+function fieldsOf(letter: DeadLetter, { from }: By): LogFields {
   return {
-    correlation_id: correlationId,
+    correlation_id: from.correlationId,
     letter_id: letter.id,
     queue: letter.queue,
     ...(letter.userId === null ? {} : { user_id: letter.userId }),

@@ -1,4 +1,6 @@
-/** Dead letters in D1. */
+/** Dead letters in D1. What an operator does with one and the record of it are one batch. */
+import type { AuditEvent } from '../accounts/audit';
+import { auditStatement } from '../accounts/audit-store';
 import type { Json } from '../platform/json';
 import type { DeadLetter, LetterId, LetterType } from './dead-letters';
 import type { RequestId, UserId } from './types';
@@ -21,9 +23,10 @@ export interface DeadLetterStore {
     readonly id: LetterId;
     readonly at: number;
     readonly as: RequestId | null;
+    readonly event: AuditEvent;
   }): Promise<DeadLetter | null>;
   /** Says whether there was one. */
-  deleteOne(id: LetterId): Promise<boolean>;
+  deleteOne(input: { readonly id: LetterId; readonly event: AuditEvent }): Promise<boolean>;
   /** @returns how many letters were removed. */
   deleteOld(input: { readonly before: number; readonly limit: number }): Promise<number>;
 }
@@ -86,22 +89,28 @@ export function createDeadLetterStore(db: D1Database): DeadLetterStore {
       return results.map(fromRow);
     },
 
-    async updateReplayed({ id, at, as }) {
-      const row = await db
+    async updateReplayed({ id, at, as, event }) {
+      const first = 'EXISTS (SELECT 1 FROM dead_letters WHERE id = ? AND replayed_at IS NULL)';
+      const update = db
         .prepare(
           `UPDATE dead_letters
            SET replayed_as = CASE WHEN replayed_at IS NULL THEN ? ELSE replayed_as END,
              replayed_at = coalesce(replayed_at, ?)
            WHERE id = ? RETURNING ${COLUMNS}`,
         )
-        .bind(as, at, id)
-        .first<Row>();
-      return row && fromRow(row);
+        .bind(as, at, id);
+      const record = auditStatement(db, [event], { sql: first, values: [id] });
+      const [, updated] = await db.batch<Row>([record, update]);
+      const [row] = updated?.results ?? [];
+      return row ? fromRow(row) : null;
     },
 
-    async deleteOne(id) {
-      const { meta } = await db.prepare('DELETE FROM dead_letters WHERE id = ?').bind(id).run();
-      return meta.changes > 0;
+    async deleteOne({ id, event }) {
+      const exists = 'EXISTS (SELECT 1 FROM dead_letters WHERE id = ?)';
+      const record = auditStatement(db, [event], { sql: exists, values: [id] });
+      const remove = db.prepare('DELETE FROM dead_letters WHERE id = ? RETURNING id').bind(id);
+      const [, removed] = await db.batch([record, remove]);
+      return (removed?.results.length ?? 0) > 0;
     },
 
     async deleteOld({ before, limit }) {
@@ -115,6 +124,18 @@ export function createDeadLetterStore(db: D1Database): DeadLetterStore {
       return meta.changes;
     },
   };
+}
+
+/** For the end of a user, page by page. */
+export function deleteLettersOf(
+  db: D1Database,
+  { userId, limit }: { readonly userId: UserId; readonly limit: number },
+): D1PreparedStatement {
+  return db
+    .prepare(
+      'DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE user_id = ? LIMIT ?)',
+    )
+    .bind(userId, limit);
 }
 
 function conditions({ after, type, userId }: LetterPageQuery) {

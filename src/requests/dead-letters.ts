@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { deleteAccountMessageSchema } from '../accounts/types';
 import { type DeliveryId, type Id, newId } from '../platform/ids';
 import type { Json } from '../platform/json';
 import type { Logger } from '../platform/log';
@@ -40,6 +41,7 @@ const messageSchema = z.discriminatedUnion('type', [
   cancelMessageSchema,
   deliverMessageSchema,
   projectionMessageSchema,
+  deleteAccountMessageSchema,
 ]);
 
 export const letterTypes = [
@@ -47,6 +49,7 @@ export const letterTypes = [
   'generation.cancel',
   'webhook.deliver',
   'projection.wake',
+  'account.delete',
   'unknown',
 ] as const satisfies readonly (Message['type'] | 'unknown')[];
 export type LetterType = (typeof letterTypes)[number];
@@ -57,6 +60,7 @@ export const workQueues: Readonly<Record<Message['type'], WorkQueue>> = {
   'generation.cancel': 'generation',
   'webhook.deliver': 'webhooks',
   'projection.wake': 'events',
+  'account.delete': 'events',
 };
 
 export type LetterId = Id<'ded'>;

@@ -22,7 +22,9 @@ export function estimate(input: {
     p90At: Math.max(now, from + (runs - 1) * pace.p50Ms + pace.p90Ms),
   });
   if (state.status === 'running') return after(state.current.startedAt, 1);
-  if (state.status !== 'queued' || state.wait.for === 'request') return null;
+  if (state.status !== 'queued') return null;
+  // When the other ends, or money comes free, is not for a target's pace to say.
+  if (state.wait.for === 'request' || state.wait.for === 'budget') return null;
   if (state.wait.for === 'time') return after(Math.max(now, state.wait.until), 1);
   return after(now, Math.ceil((position ?? 1) / Math.max(1, slots)));
 }

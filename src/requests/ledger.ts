@@ -14,6 +14,12 @@ export const followerTables: readonly string[] = [
    WHERE phase = 'request'`,
 ];
 
+/** Those that wait for money, by how much: other requests have no entry in it. */
+export const unfundedTables: readonly string[] = [
+  `CREATE INDEX requests_unfunded ON requests (json_extract(state, '$.wait.micros'))
+   WHERE phase = 'budget'`,
+];
+
 export const requestTables: readonly string[] = [
   // live: 1 until the request is terminal. projected_version: what D1 has confirmed, null while D1
   // lacks the current version. state: JSON of a RequestState, or of a Tombstone.
@@ -172,7 +178,36 @@ export function getFollowers(
     .map(fromRow);
 }
 
+/** Those that wait for no more money than this, best rank first; null: however much. */
+export function getFundable(
+  sql: SqlStorage,
+  input: { readonly micros: number | null; readonly limit: number },
+): LedgerRow[] {
+  return sql
+    .exec<Row>(
+      `SELECT ${COLUMNS} FROM requests
+       WHERE phase = 'budget' AND json_extract(state, '$.wait.micros') <= ?
+       ORDER BY rank, id LIMIT ?`,
+      input.micros ?? Number.MAX_SAFE_INTEGER,
+      input.limit,
+    )
+    .toArray()
+    .map(fromRow);
+}
+
 const STANDS_BEFORE = '(rank, id) < ((SELECT rank FROM requests WHERE id = ?), ?)';
+
+/** The live requests that neither are called for nor left to a provider; followers of others first. */
+export function getIdleIds(sql: SqlStorage, limit: number): RequestId[] {
+  return sql
+    .exec<{ id: RequestId }>(
+      `SELECT id FROM requests WHERE live = 1 AND phase NOT IN ('running', 'remote')
+       ORDER BY phase = 'request' DESC, rank, id LIMIT ?`,
+      limit,
+    )
+    .toArray()
+    .map(({ id }) => id);
+}
 
 /** 1 is next: how many of the user's requests that want or have a release stand before this one. */
 export function getPosition(sql: SqlStorage, id: RequestId): number {

@@ -4,6 +4,7 @@
  * current one, returns the very same object: that identity is how callers see that they were fenced
  * off. What to try next is decided elsewhere and passed in.
  */
+import { entryHold } from './money';
 import { bounded, recheck, withJobWait } from './remote-job';
 import type {
   AttemptResult,
@@ -11,6 +12,7 @@ import type {
   Decision,
   EndedAttempt,
   Finished,
+  Hold,
   Queued,
   RequestError,
   RequestEvent,
@@ -27,11 +29,17 @@ import { isTerminal } from './types';
 /** The whole record of what was tried and the time; what follows is the caller's rule. */
 export type Decide = (attempts: readonly EndedAttempt[]) => Decision;
 
-export function accept(spec: RequestSpec, warnings: readonly string[]): Queued {
+/** `hold` is what was kept for it at the door. */
+export function accept(
+  spec: RequestSpec,
+  warnings: readonly string[],
+  hold: Hold | null = null,
+): Queued {
   return {
     ...spec,
     status: 'queued',
     wait: { for: 'slot' },
+    hold,
     version: 1,
     events: [{ type: 'request.queued', version: 1, at: spec.createdAt }],
     attempts: [],
@@ -62,10 +70,9 @@ export function reuse(
   facts: { from: RequestId; shared: Shared },
   now: number,
 ): Finished {
-  const { wait: _, ...rest } = state;
   const { from, shared } = facts;
   return {
-    ...rest,
+    ...withoutProgress(state),
     ...stamp(state, shared.status, now),
     ...shared,
     completedAt: now,
@@ -73,12 +80,15 @@ export function reuse(
   };
 }
 
-/** An equal request is under way: this one waits for what it comes to. */
+/** An equal request is under way: this one waits for what it comes to, which costs nothing. */
 export function join(state: Queued): Queued {
-  return { ...state, wait: { for: 'request' } };
+  return { ...state, wait: { for: 'request' }, hold: null };
 }
 
-/** The request that this one waited for brought nothing to share: it goes its own way. */
+/**
+ * The request that this one waited for brought nothing to share: it goes its own way, with what the
+ * budget has left when its turn comes.
+ */
 export function leave(state: RequestState): RequestState {
   if (state.status !== 'queued' || state.wait.for !== 'request') return state;
   return { ...state, wait: { for: 'slot' } };
@@ -154,7 +164,7 @@ export function settle(
     };
   }
   const decision = facts.decide(attempts);
-  if (decision.next === 'end') return finish({ ...state, attempts }, 'failed', decision.error, now);
+  if (decision.next === 'end') return conclude({ ...state, attempts }, decision.error, now);
   const queued = requeue({ ...state, attempts }, { for: 'slot' }, now);
   if (decision.next === 'attempt' && facts.nextToken === null) return queued;
   return follow(queued, { decision, token: facts.nextToken ?? '' }, now);
@@ -183,12 +193,8 @@ export function loseLease(
   };
   const attempts = [...state.attempts, endAttempt(state, result, null, now)];
   const decision = facts.decide(attempts);
-  if (decision.next === 'end') return finish({ ...state, attempts }, 'failed', decision.error, now);
-  const wait: Wait =
-    decision.next === 'wait'
-      ? { for: 'time', until: decision.until, reason: decision.reason }
-      : { for: 'slot' };
-  return requeue({ ...state, attempts }, wait, now);
+  if (decision.next === 'end') return conclude({ ...state, attempts }, decision.error, now);
+  return requeue({ ...state, attempts }, waitOf(decision), now);
 }
 
 export function cancel(state: RequestState, now: number): RequestState {
@@ -199,6 +205,18 @@ export function cancel(state: RequestState, now: number): RequestState {
     details: { retryable: true },
   };
   return finish(abandonAttempt(state, 'canceled', now), 'canceled', error, now);
+}
+
+/** The end of a request that its account, while suspended, may not go on with. */
+export const suspension: RequestError = {
+  code: 'account_suspended',
+  message: 'The account was suspended before the request could be made. Once it is resumed, retry.',
+  details: { retryable: true },
+};
+
+/** Nothing new is started for a suspended account; a call that runs comes to its end. */
+export function suspend(state: RequestState, now: number): RequestState {
+  return state.status === 'queued' ? conclude(state, suspension, now) : state;
 }
 
 export function expire(state: RequestState, now: number): RequestState {
@@ -233,10 +251,6 @@ export function hasSettled(state: RequestState, token: string): boolean {
   return state.attempts.some((attempt) => attempt.token === token);
 }
 
-export function costMicros(state: RequestState): number {
-  return state.attempts.reduce((sum, attempt) => sum + attempt.costMicros, 0);
-}
-
 function follow(
   state: Queued,
   facts: { decision: Decision; token: string },
@@ -247,11 +261,24 @@ function follow(
     case 'attempt':
       return start(state, { target: decision.target, token }, now);
     case 'wait':
-      return { ...state, wait: { for: 'time', until: decision.until, reason: decision.reason } };
+      return { ...state, wait: waitOf(decision) };
+    case 'wait_for_budget':
+      return { ...state, wait: waitOf(decision), hold: null };
     case 'check':
       return state;
     case 'end':
-      return finish(state, 'failed', decision.error, now);
+      return conclude(state, decision.error, now);
+  }
+}
+
+function waitOf(decision: Decision): Wait {
+  switch (decision.next) {
+    case 'wait':
+      return { for: 'time', until: decision.until, reason: decision.reason };
+    case 'wait_for_budget':
+      return { for: 'budget', micros: decision.micros, until: decision.until };
+    default:
+      return { for: 'slot' };
   }
 }
 
@@ -260,7 +287,7 @@ function start(
   facts: { target: ChosenTarget; token: string },
   now: number,
 ): Running {
-  const { wait: _, ...rest } = state;
+  const { wait: _, hold: __, ...rest } = state;
   return {
     ...rest,
     ...stamp(state, 'running', now),
@@ -282,7 +309,13 @@ function start(
 
 function requeue(state: Running, wait: Wait, now: number): Queued {
   const { current: _, ...rest } = state;
-  return { ...rest, ...stamp(state, 'queued', now), status: 'queued', wait };
+  const hold = wait.for === 'budget' ? null : entryHold(state, now);
+  return { ...rest, ...stamp(state, 'queued', now), status: 'queued', wait, hold };
+}
+
+/** By decision. A request that the account may not go on with has not failed. */
+function conclude(state: Queued | Running, error: RequestError, now: number): Finished {
+  return finish(state, error.code === 'account_suspended' ? 'canceled' : 'failed', error, now);
 }
 
 function finish(
@@ -303,7 +336,7 @@ function finish(
 /** The fields that only a live request has. */
 function withoutProgress(state: Queued | Running) {
   if (state.status === 'queued') {
-    const { wait: _, ...rest } = state;
+    const { wait: _, hold: __, ...rest } = state;
     return rest;
   }
   const { current: _, ...rest } = state;

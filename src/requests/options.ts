@@ -1,6 +1,6 @@
 /** The part of a submission that is about the request itself, whatever its kind. */
 import { z } from 'zod';
-import { priorities } from './types';
+import { onBudgets, priorities } from './types';
 
 /** Events that a webhook is sent for. */
 export const webhookEventTypes = [
@@ -17,6 +17,13 @@ export const requestOptionsSchema = z.object({
   deadline_seconds: z.int().min(5).max(86_400).default(900),
   max_attempts: z.int().min(1).max(10).default(4),
   max_cost_usd: z.number().min(0).max(1_000_000).optional(),
+  on_budget: z
+    .enum(onBudgets)
+    .default('reject')
+    .describe(
+      'What becomes of it when the budget of the month does not reach: reject refuses it with 429; ' +
+        'wait accepts it, and it waits until money is free, or until its deadline',
+    ),
   retry_unknown: z
     .boolean()
     .default(true)

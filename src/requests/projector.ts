@@ -54,4 +54,5 @@ const confirmationOf = (news: News, last: boolean): Confirmation => ({
   requests: news.requests.map(({ id, version }) => ({ id, version })),
   deliveries: news.deliveries.map((delivery) => delivery.id),
   accountVersion: news.account?.account.version ?? null,
+  audit: news.audit.map((event) => event.id),
 });

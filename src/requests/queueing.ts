@@ -42,6 +42,7 @@ export function dueAt(state: RequestState, hotMs: number): number {
     case 'claim':
       return Math.min(state.deadlineAt, confirmDueAt(state.wait));
     case 'time':
+    case 'budget':
       return Math.min(state.deadlineAt, state.wait.until);
   }
 }
@@ -61,6 +62,7 @@ export type Phase =
   | 'claim'
   | 'time'
   | 'request'
+  | 'budget'
   | 'running'
   | 'remote'
   | 'finished'
@@ -79,4 +81,4 @@ export const holdsSlot = (phase: Phase) =>
 
 /** Accepted and neither released nor running: it counts against `max_waiting`. */
 export const isWaiting = (phase: Phase) =>
-  phase === 'slot' || phase === 'time' || phase === 'request';
+  phase === 'slot' || phase === 'time' || phase === 'request' || phase === 'budget';

@@ -9,7 +9,7 @@ import type { Denied, ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../
 export type { Submission };
 
 import { AppError } from '../platform/errors';
-import { newId, type RequestId } from '../platform/ids';
+import { cellOf, newId, type RequestId } from '../platform/ids';
 import {
   idempotencyMismatch,
   notFinished,
@@ -205,7 +205,10 @@ export function createRequestService(deps: {
       const { state } = await get({ credential, id });
       if (!isTerminal(state)) throw notFinished(id);
       const now = deps.now();
-      const again = retrySpec(state, { id: newId('req', now), createdAt: now });
+      const again = retrySpec(state, {
+        id: newId('req', now, cellOf(credential.userId)),
+        createdAt: now,
+      });
       const spec: RequestSpec = { ...again, ...context };
       const fingerprint = await fingerprintOf({ retry_of: id });
       // What it may cost is checked again for each attempt.

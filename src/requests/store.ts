@@ -1,6 +1,6 @@
 /** D1's view of requests: the index for lists and history. Every query is one tenant's. */
 import type { RequestId, UserId } from '../platform/ids';
-import { costMicros } from './lifecycle';
+import { costMicros } from './money';
 import { parseState } from './stored';
 import type { RequestState, RequestStatus, Tombstone } from './types';
 import { isTerminal } from './types';
@@ -102,6 +102,28 @@ export function createRequestStore(db: D1Database): RequestStore {
       return meta.changes;
     },
   };
+}
+
+/** For the end of a user, page by page: some of the requests, and tombstones of such. */
+export async function getSomeOf(
+  db: D1Database,
+  { userId, limit }: { readonly userId: UserId; readonly limit: number },
+): Promise<{ id: RequestId; isTombstone: boolean }[]> {
+  const { results } = await db
+    .prepare('SELECT id, status FROM requests WHERE user_id = ? ORDER BY created_at, id LIMIT ?')
+    .bind(userId, limit)
+    .all<{ id: RequestId; status: string }>();
+  return results.map(({ id, status }) => ({ id, isTombstone: status === 'deleted' }));
+}
+
+/** Without tombstones, as the user's foreman lets nothing bring them back. */
+export function deleteRequestsOf(
+  db: D1Database,
+  of: { readonly userId: UserId; readonly requestIds: readonly RequestId[] },
+): D1PreparedStatement {
+  return db
+    .prepare('DELETE FROM requests WHERE user_id = ? AND id IN (SELECT value FROM json_each(?))')
+    .bind(of.userId, JSON.stringify(of.requestIds));
 }
 
 /** Newest version wins, so a statement may run twice and in any order. */

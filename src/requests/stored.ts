@@ -14,9 +14,10 @@ const added = {
 /** Rows are written by this code only, so what they hold is what `save` was given. */
 export function parseState(text: string): RequestState | Tombstone {
   const stored = JSON.parse(text) as RequestState | Tombstone;
-  if (stored.status === 'deleted') return stored;
+  if (stored.status === 'deleted') return { ...stored, usage: stored.usage ?? null };
   const state = { ...added, ...stored };
   if (state.status === 'succeeded') return { ...state, outputWarnings: state.outputWarnings ?? [] };
+  if (state.status === 'queued') return { ...state, hold: state.hold ?? null };
   if (state.status !== 'running' || state.current.job !== undefined) return state;
   return { ...state, current: { ...state.current, job: null } };
 }

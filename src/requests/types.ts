@@ -24,6 +24,10 @@ export type RequestStatus = (typeof requestStatuses)[number];
 export const priorities = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof priorities)[number];
 
+/** `reject`: refused at the door, or, once accepted, paid for. `wait`: accepted, and waits for money. */
+export const onBudgets = ['reject', 'wait'] as const;
+export type OnBudget = (typeof onBudgets)[number];
+
 /** What ended an attempt. `generation/plan.ts` says what follows from each. */
 export const outcomes = [
   'succeeded',
@@ -47,6 +51,7 @@ export const requestErrorCodes = [
   'storage_failed',
   'input_unavailable',
   'canceled',
+  'account_suspended',
 ] as const;
 export type RequestErrorCode = (typeof requestErrorCodes)[number];
 
@@ -153,7 +158,7 @@ export interface RequestSpec {
   /** The least it can cost, in micro-dollars; 0 when a free target can serve it. */
   readonly floorMicros: number;
   /** What becomes of it when the user's budget does not reach. */
-  readonly onBudget: 'reject' | 'wait';
+  readonly onBudget: OnBudget;
   readonly retryUnknown: boolean;
   readonly webhook: WebhookTarget | null;
   readonly retryOf: RequestId | null;
@@ -184,6 +189,12 @@ interface StateBase extends RequestSpec {
   readonly reusedFrom: RequestId | null;
 }
 
+/** Money of the user's budget that is kept for a request, and since when. */
+export interface Hold {
+  readonly micros: number;
+  readonly at: number;
+}
+
 /** What a request waits for. Only the first two want a slot. */
 export type Wait =
   | { readonly for: 'slot' }
@@ -194,7 +205,9 @@ export type Wait =
       readonly reason: WaitReason;
     }
   /** An equal request of the same user is under way, and its output will do. */
-  | { readonly for: 'request' };
+  | { readonly for: 'request' }
+  /** For so much of the user's budget to come free; `until` is when the budget begins anew. */
+  | { readonly for: 'budget'; readonly micros: number; readonly until: number };
 
 /** `provider_queue`: all the calls that the provider allows at once are in use. */
 export type WaitReason = 'backoff' | 'throttled' | 'breaker_open' | 'provider_queue';
@@ -202,6 +215,8 @@ export type WaitReason = 'backoff' | 'throttled' | 'breaker_open' | 'provider_qu
 export interface Queued extends StateBase {
   readonly status: 'queued';
   readonly wait: Wait;
+  /** Null when nothing is kept for it: it costs nothing, or takes what is there when it has a slot. */
+  readonly hold: Hold | null;
 }
 
 export interface Running extends StateBase {
@@ -241,6 +256,23 @@ export interface Tombstone {
   readonly deletedAt: number;
   /** Whether its stored objects are known to be gone. */
   readonly purged: boolean;
+  /** Null for a request of which D1 has it. */
+  readonly usage: RequestUsage | null;
+}
+
+/** What a request has used: facts without content, which outlive it. */
+export interface RequestUsage {
+  readonly model: string;
+  readonly createdAt: number;
+  /** In the order in which they were first called. */
+  readonly providers: readonly ProviderUse[];
+}
+
+export interface ProviderUse {
+  readonly provider: string;
+  /** That it made; images for a generation. */
+  readonly units: number;
+  readonly costMicros: number;
 }
 
 /** A target as the ledger names it. */
@@ -263,6 +295,13 @@ export interface TargetVerdict {
 }
 export type TargetVerdicts = Readonly<Record<TargetName, TargetVerdict>>;
 
+/** The user's, as one request sees it: what is left, with what is held for that request. */
+export interface Budget {
+  /** Null when there is no limit. */
+  readonly leftMicros: number | null;
+  readonly renewsAt: number;
+}
+
 /** What the plan says when an attempt is wanted. Pure data, decided inside the transaction. */
 export type Decision =
   | { readonly next: 'attempt'; readonly target: ChosenTarget }
@@ -273,6 +312,8 @@ export type Decision =
       /** Others wait for the same: their order is to be kept. */
       readonly inTurn: boolean;
     }
+  /** The cheapest target that may serve it costs more than is left of the budget. */
+  | { readonly next: 'wait_for_budget'; readonly micros: number; readonly until: number }
   /** The verdicts on these targets are missing; `sole`: no other target can serve the request. */
   | { readonly next: 'check'; readonly targets: readonly TargetName[]; readonly sole: boolean }
   | { readonly next: 'end'; readonly error: RequestError };

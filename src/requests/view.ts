@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { imageViewSchema } from '../images/types';
 import type { JsonObject } from '../platform/json';
 import type { Eta } from './estimate';
-import { costMicros } from './lifecycle';
+import { costMicros } from './money';
 import {
   type EndedAttempt,
   isTerminal,
@@ -62,6 +62,7 @@ export const requestViewSchema = z
           'breaker_open',
           'provider_queue',
           'reuse',
+          'budget',
         ]),
         position: z
           .int()
@@ -189,6 +190,10 @@ function presentWaiting(state: RequestState, facts: Facts): RequestView['waiting
   if (state.wait.for === 'time') {
     const { reason, until } = state.wait;
     return { reason, position: null, next_attempt_at: iso(until), eta };
+  }
+  if (state.wait.for === 'budget') {
+    const { until } = state.wait;
+    return { reason: 'budget', position: null, next_attempt_at: iso(until), eta };
   }
   const reason = state.wait.for === 'request' ? 'reuse' : 'queue';
   return { reason, position: facts.position, next_attempt_at: null, eta };

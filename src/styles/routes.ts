@@ -3,7 +3,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { adminOnly } from '../accounts/admin-only';
 import type { Authenticate } from '../accounts/authenticate';
-import { type HttpEnv, jsonBody, validationHook } from '../platform/http';
+import { type HttpEnv, jsonBody, MAX_ADMIN_JSON_BYTES, validationHook } from '../platform/http';
 import {
   adminSecurity,
   apiKeySecurity,
@@ -94,7 +94,7 @@ function addReadRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: D
 function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: Deps): void {
   const admins = adminOnly(authenticate);
   const admin = { tags: ['Admin'], security: adminSecurity };
-  const writing = { ...admin, middleware: [admins, jsonBody()] };
+  const writing = { ...admin, middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)] };
 
   const create = createRoute({
     ...writing,
@@ -106,7 +106,7 @@ function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: 
   });
   routes.openapi(create, async (c) => {
     const { id, ...fields } = c.req.valid('json');
-    const created = await styles.create(id, contentOf(fields));
+    const created = await styles.create({ id, content: contentOf(fields), by: c.get('by') });
     c.header('location', `${c.get('origin')}/v1/styles/${id}`);
     return c.json(present(created), 201);
   });
@@ -125,7 +125,8 @@ function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: 
   });
   routes.openapi(replace, async (c) => {
     const { id } = c.req.valid('param');
-    return c.json(present(await styles.replace(id, contentOf(c.req.valid('json')))), 200);
+    const content = contentOf(c.req.valid('json'));
+    return c.json(present(await styles.replace({ id, content, by: c.get('by') })), 200);
   });
 
   const remove = createRoute({
@@ -139,7 +140,7 @@ function addAdminRoutes(routes: OpenAPIHono<HttpEnv>, { authenticate, styles }: 
     responses: { 204: { description: 'Deleted' }, ...problemResponses(401, 404, 503) },
   });
   routes.openapi(remove, async (c) => {
-    await styles.remove(c.req.valid('param').id);
+    await styles.remove({ id: c.req.valid('param').id, by: c.get('by') });
     return c.body(null, 204);
   });
 }

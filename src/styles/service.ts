@@ -1,4 +1,6 @@
 /** The use cases of styles. A style that is in use outlives a D1 outage as this isolate's copy. */
+import { auditEvent } from '../accounts/audit';
+import type { By } from '../accounts/types';
 import { decodeCursor, encodeCursor } from '../platform/cursor';
 import type { Logger } from '../platform/log';
 import { createStyleCopies } from './copies';
@@ -12,6 +14,12 @@ import {
 import type { StyleStore } from './store';
 import { isStyleId, type Style, type StyleContent } from './types';
 
+interface StyleChange {
+  readonly id: string;
+  readonly content: StyleContent;
+  readonly by: By;
+}
+
 export interface StyleService {
   /**
    * For a request that names it; null when there is none.
@@ -23,9 +31,9 @@ export interface StyleService {
     readonly items: readonly Style[];
     readonly nextCursor: string | null;
   }>;
-  create(id: string, content: StyleContent): Promise<Style>;
-  replace(id: string, content: StyleContent): Promise<Style>;
-  remove(id: string): Promise<void>;
+  create(input: StyleChange): Promise<Style>;
+  replace(input: StyleChange): Promise<Style>;
+  remove(input: Omit<StyleChange, 'content'>): Promise<void>;
 }
 
 /** A submission waits this long for D1, then goes on with a copy or is refused. */
@@ -88,34 +96,45 @@ export function createStyleService(deps: {
       return { items, nextCursor: last ? encodeCursor([last.id]) : null };
     },
 
-    async create(id, content) {
+    async create({ id, content, by }) {
       checkDefaults(content, deps);
       const now = deps.now();
       const style = { id, ...content, createdAt: now, updatedAt: now };
-      if (!(await fromD1(deps.store.createOne(style)))) throw styleExists(id);
+      const event = eventOf('style.created', { id, by }, now);
+      if (!(await fromD1(deps.store.createOne({ style, event })))) throw styleExists(id);
       copies.keep(style, now);
       deps.log.info('style.created', { style_id: id });
       return style;
     },
 
-    async replace(id, content) {
+    async replace({ id, content, by }) {
       checkDefaults(content, deps);
       const updatedAt = deps.now();
-      const style = await fromD1(deps.store.updateOne({ id, ...content, updatedAt }));
+      const event = eventOf('style.changed', { id, by }, updatedAt);
+      const changed = { id, ...content, updatedAt };
+      const style = await fromD1(deps.store.updateOne({ style: changed, event }));
       if (!style) throw styleNotFound(id);
       copies.keep(style, updatedAt);
       deps.log.info('style.replaced', { style_id: id });
       return style;
     },
 
-    async remove(id) {
-      const existed = await fromD1(deps.store.deleteOne(id));
+    async remove({ id, by }) {
+      const event = eventOf('style.deleted', { id, by }, deps.now());
+      const existed = await fromD1(deps.store.deleteOne({ id, event }));
       copies.forget(id);
       if (!existed) throw styleNotFound(id);
       deps.log.info('style.removed', { style_id: id });
     },
   };
 }
+
+/** What a style says is a prompt, and stays out of it. */
+const eventOf = (
+  action: 'style.created' | 'style.changed' | 'style.deleted',
+  { id, by }: { readonly id: string; readonly by: By },
+  now: number,
+) => auditEvent(by, { action, userId: null, target: id }, now);
 
 function checkDefaults(
   { defaults: { model } }: StyleContent,

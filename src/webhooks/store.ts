@@ -54,6 +54,19 @@ export function deleteDeliveryStatement(
     .bind(input.userId, input.requestId);
 }
 
+/** For the end of a user, page by page. */
+export function deleteDeliveriesOf(
+  db: D1Database,
+  { userId, limit }: { readonly userId: string; readonly limit: number },
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM webhook_deliveries WHERE id IN
+       (SELECT id FROM webhook_deliveries WHERE user_id = ? LIMIT ?)`,
+    )
+    .bind(userId, limit);
+}
+
 export async function getFinishedOf(
   db: D1Database,
   input: { credential: Pick<Credential, 'userId'>; id: RequestId },

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { accountStatements, createAccountStore } from '../../src/accounts/store';
-import { type Account, DEFAULT_LIMITS, type KeyRecord } from '../../src/accounts/types';
+import { type Account, DEFAULT_LIMITS } from '../../src/accounts/types';
 import { newId } from '../../src/platform/ids';
 
 const now = Date.UTC(2026, 10, 21);
@@ -17,26 +17,12 @@ const accountAt = (createdAt: number): Account => ({
   createdAt,
   version: 1,
 });
-const keyNamed = (name: string): KeyRecord => ({
-  id: newId('key', now),
-  name,
-  scopes: ['requests:read'],
-  secretHash: 'ab',
-  macVersion: 1,
-  createdAt: now,
-  expiresAt: null,
-  revokedAt: null,
-  lastUsedAt: null,
-  replaces: null,
-});
-const project = (account: Account, keys: KeyRecord[] = []) =>
-  env.DB.batch(accountStatements(env.DB, { account, keys }));
+const project = (account: Account) =>
+  env.DB.batch(accountStatements(env.DB, { account, keys: [] }));
 const readUser = async (account: Account) => {
   const after = { createdAt: account.createdAt + 1, id: account.userId };
   return (await store.getUserPage({ limit: 1, after }))[0];
 };
-const keyRow = (key: KeyRecord) =>
-  env.DB.prepare('SELECT * FROM api_keys WHERE id = ?').bind(key.id).first();
 
 describe('the index of users', () => {
   it('gives back what the foreman reported, also when it is reported twice', async () => {
@@ -72,32 +58,29 @@ describe('the index of users', () => {
     expect(seen.slice(0, 5)).toEqual(expected);
     expect(new Set(seen).size).toBe(seen.length);
   });
-});
 
-describe('the index of keys', () => {
-  it('holds all keys of a report, without their hashes', async () => {
-    const account = accountAt(now - 3_000);
-    const keys = ['one', 'two " \' ; --'].map(keyNamed);
-    await project(account, keys);
-    for (const key of keys) {
-      expect(await keyRow(key)).toEqual({
-        id: key.id,
-        user_id: account.userId,
-        name: key.name,
-        scopes: '["requests:read"]',
-        mac_version: 1,
-        created_at: now,
-        revoked_at: null,
-      });
-    }
+  it('finds a user by external id, and pages through those of one status', async () => {
+    const external = `customer-${crypto.randomUUID()}`;
+    const suspended = [1, 2, 3].map((age) => ({
+      ...accountAt(now - 10_000 - age),
+      status: 'suspended' as const,
+    }));
+    const named = { ...accountAt(now - 20_000), externalId: external };
+    for (const account of [...suspended, named]) await project(account);
+    const find = (filter: object) => store.getUserPage({ limit: 2, after: null, ...filter });
+    expect(await find({ externalId: external })).toEqual([named]);
+    expect(await find({ externalId: external.toUpperCase() })).toEqual([]);
+    expect(await find({ externalId: external, status: 'suspended' })).toEqual([]);
+    const [first, second, third] = suspended;
+    expect(await find({ status: 'suspended' })).toEqual([first, second]);
+    const after = { createdAt: second?.createdAt, id: second?.userId };
+    expect(await find({ status: 'suspended', after })).toEqual([third]);
   });
 
-  it('never takes a revocation back', async () => {
-    const account = accountAt(now - 4_000);
-    const key = keyNamed('ci');
-    await project(account, [key]);
-    await project(account, [{ ...key, revokedAt: now + 5 }]);
-    await project(account, [key]);
-    expect(await keyRow(key)).toMatchObject({ revoked_at: now + 5 });
+  it('follows a status, and keeps where a user is held', async () => {
+    const account = { ...accountAt(now - 30_000), region: 'weur' as const, externalId: 'fixed' };
+    await project(account);
+    await project({ ...account, status: 'suspended', version: 2 });
+    expect(await readUser(account)).toEqual({ ...account, status: 'suspended', version: 2 });
   });
 });

@@ -1,6 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
+import { getAudit } from '../../src/accounts/audit-rows';
 import * as keyRing from '../../src/accounts/key-ring';
 import { confirmNews, getNews, loadAccount, loadUsage, saveUsage } from '../../src/accounts/limits';
 import { describe as describeMe } from '../../src/accounts/me';
@@ -63,7 +64,7 @@ describe('an account', () => {
   it('is kept with its secret, shown without it, and starts with a full bucket', () =>
     inForeman((rows) => {
       const { webhookSecret, ...shown } = { ...newAccount, version: 1 };
-      expect(tenancy.createAccount(rows, newAccount, by)).toEqual(shown);
+      expect(tenancy.createAccount(rows, newAccount, by)).toEqual({ account: shown, made: true });
       expect(tenancy.getAccount(rows)).toEqual(shown);
       expect(loadAccount(rows.sql)).toEqual({ ...shown, webhookSecret });
       expect(loadUsage(rows.sql)).toMatchObject({ tokens: 100, refilledAt: now, unitsToday: 0 });
@@ -72,12 +73,11 @@ describe('an account', () => {
   it('that is created again stays as it is', () =>
     inAccount((rows) => {
       tenancy.changeAccount(rows, { limits: { burst: 5 } }, by);
-      const again = tenancy.createAccount(
-        rows,
-        { ...newAccount, webhookSecret: 'whsec_second' },
-        by,
-      );
-      expect(again).toMatchObject({ limits: { burst: 5 }, version: 2 });
+      const account = { limits: { burst: 5 }, version: 2 };
+      const another = { ...newAccount, webhookSecret: 'whsec_second' };
+      expect(tenancy.createAccount(rows, another, by)).toMatchObject({ account, made: false });
+      // The same call, whose answer got lost.
+      expect(tenancy.createAccount(rows, newAccount, by)).toMatchObject({ account, made: true });
       expect(loadAccount(rows.sql)?.webhookSecret).toBe('whsec_first');
     }));
 
@@ -91,11 +91,47 @@ describe('an account', () => {
       expect(changed?.limits).toEqual({ ...DEFAULT_LIMITS, monthly_budget_usd: 3, max_running: 0 });
     }));
 
+  it('is suspended and resumed, each time once', () =>
+    inAccount((rows) => {
+      for (const status of ['suspended', 'suspended', 'active', 'active'] as const) {
+        expect(tenancy.changeStatus(rows, status, by)?.status).toBe(status);
+      }
+      expect(loadAccount(rows.sql)).toMatchObject({ ...newAccount, version: 3 });
+      const actions = getAudit(rows.sql, 10).map(({ action }) => action);
+      expect(actions.sort()).toEqual(['user.created', 'user.resumed', 'user.suspended']);
+    }));
+
+  it('that is being deleted is neither suspended nor resumed', () =>
+    inForeman((rows) => {
+      tenancy.createAccount(rows, { ...newAccount, status: 'deleting' }, by);
+      for (const status of ['suspended', 'active'] as const) {
+        expect(tenancy.changeStatus(rows, status, by)?.status).toBe('deleting');
+      }
+      expect(getAudit(rows.sql, 10)).toHaveLength(1);
+    }));
+
+  it('has on record what was changed, from what, to what and by whom', () =>
+    inAccount((rows) => {
+      const limits = { burst: 5, max_running: DEFAULT_LIMITS.max_running };
+      tenancy.changeAccount(rows, { name: 'Acme 2', limits }, by);
+      tenancy.changeAccount(rows, { name: 'Acme 2', limits }, by);
+      const [change, ...more] = getAudit(rows.sql, 10).filter(
+        ({ action }) => action === 'user.changed',
+      );
+      expect(more).toEqual([]);
+      expect(change).toMatchObject({ userId, actor: by.actor, ...by.from });
+      expect(change?.details).toEqual({
+        name: { from: 'Acme', to: 'Acme 2' },
+        burst: { from: 100, to: 5 },
+      });
+    }));
+
   it('that does not exist is not made by asking for it', () =>
     inForeman((rows) => {
       const key = newKey();
       expect(tenancy.getAccount(rows)).toBeNull();
       expect(tenancy.changeAccount(rows, { limits: { burst: 1 } }, by)).toBeNull();
+      expect(tenancy.changeStatus(rows, 'suspended', by)).toBeNull();
       expect(keyRing.addKey(rows, key, by)).toBeNull();
       expect(keyRing.revokeKey(rows, key.id, by)).toBeNull();
       expect(keyRing.listKeys(rows)).toBeNull();
@@ -147,6 +183,21 @@ describe('a key', () => {
     }),
   );
 
+  it('opens nothing while its account is suspended, and the same as before when it is resumed', () =>
+    inAccount((rows) => {
+      const key = newKey();
+      keyRing.addKey(rows, key, by);
+      const check = (asked: Credential) => keyRing.checkCredential(rows, asked, 'requests:read');
+      const before = check(credentialOf(key));
+      tenancy.changeStatus(rows, 'suspended', by);
+      expect(check(credentialOf(key))).toEqual({ ok: false, code: 'account_suspended' });
+      // Whoever holds no key learns nothing of the account.
+      const stranger = { ...credentialOf(key), secretHash: 'cd'.repeat(32) } as Credential;
+      expect(check(stranger)).toEqual({ ok: false, code: 'unauthorized' });
+      tenancy.changeStatus(rows, 'active', by);
+      expect(check(credentialOf(key))).toEqual(before);
+    }));
+
   it('without the scope is forbidden', () =>
     inAccount((rows) => {
       const key = newKey();
@@ -167,8 +218,8 @@ describe('what a key may know of its account', () => {
       if (!usage) throw new Error('an account has usage');
       saveUsage(rows.sql, { ...usage, unitsToday: 4, spentMicros: 9, reservedMicros: 2 });
       const input = { credential: credentialOf(key), running: 1, waiting: 2 };
-      expect(describeMe(rows, input)).toEqual({
-        account: tenancy.getAccount(rows),
+      expect(describeMe(rows, input)).toMatchObject({
+        account: { userId, name: 'Acme', limits: DEFAULT_LIMITS },
         key: { id: key.id, name: 'ci', scopes: ['requests:read'] },
         usage: { running: 1, waiting: 2, unitsToday: 4, spentMicros: 9, reservedMicros: 2 },
       });
@@ -179,10 +230,11 @@ describe('what a key may know of its account', () => {
       });
     }));
 
-  it('is nothing without the scope to read', () =>
+  it('is nothing once the key is revoked', () =>
     inAccount((rows) => {
-      const key = newKey({ scopes: ['requests:write'] });
+      const key = newKey();
       keyRing.addKey(rows, key, by);
+      keyRing.revokeKey(rows, key.id, by);
       const input = { credential: credentialOf(key), running: 0, waiting: 0 };
       expect(describeMe(rows, input)).toBeNull();
     }));

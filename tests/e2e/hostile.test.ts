@@ -624,7 +624,7 @@ describe('the admin API', () => {
 
   it('is closed to a user, whatever the body', async () => {
     const answer = await raw({ path: '/v1/admin/users', body: 'nonsense' });
-    expect([answer.status, problemOf(answer).code]).toEqual([401, 'unauthorized']);
+    expect([answer.status, problemOf(answer).code]).toEqual([403, 'forbidden']);
   });
 });
 

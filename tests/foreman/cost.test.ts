@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { runAlarm } from '../../src/foreman/alarm';
 import type { Desk } from '../../src/foreman/desk';
 import * as intake from '../../src/foreman/intake';
+import { keepUse } from '../../src/foreman/key-use';
 import { createKinds, createPresenter } from '../../src/foreman/kinds';
 import { recall } from '../../src/foreman/memory';
 import * as news from '../../src/foreman/news';
@@ -27,10 +28,13 @@ function counting(sql: SqlStorage): { sql: SqlStorage; written: () => number } {
   };
 }
 
-it('a one-image request writes at most 14 rows and index entries from door to hand-over', async () => {
+it('a one-image request by a key in use writes at most 14 rows and index entries from door to hand-over', async () => {
   const tenant = await newTenant();
   const nothing = { requests: [], deliveries: [], last: false };
-  await tenant.foreman.confirmNews({ ...nothing, accountVersion: 2 });
+  // The first use of a key and the first of a day are written and told; what follows is not.
+  await tenant.foreman.authorize(tenant.credential);
+  const audit = (await tenant.foreman.pullNews()).audit.map(({ id }) => id);
+  await tenant.foreman.confirmNews({ ...nothing, accountVersion: 3, audit });
   const written = await runInDurableObject(tenant.stub, (_: Foreman, state) => {
     const counted = counting(state.storage.sql);
     const { settings: read, generation } = readSettings(env);
@@ -48,11 +52,12 @@ it('a one-image request writes at most 14 rows and index entries from door to ha
     const confirm = () => {
       const pulled = news.pullNews(desk);
       const requests = pulled.requests.map(({ id, version }) => ({ id, version }));
-      const rest = { deliveries: [], accountVersion: null, last: false };
+      const rest = { deliveries: [], accountVersion: null, audit: [], last: false };
       news.confirmNews(desk, { requests, ...rest }, tenant.userId);
     };
     const spec = newSpec(tenant.userId);
     const { credential } = tenant;
+    keepUse(desk, credential, (work) => work(desk));
     intake.submit(desk, { credential, spec, warnings: [], fingerprint: 'f' });
     confirm();
     const claimed = work.claim(desk, { request: spec.id, release: 1, token: 't', verdicts: {} });

@@ -89,19 +89,11 @@ describe('submitting', () => {
   it('twice with one id, as a retried call does, admits one request and takes one token', async () => {
     const tenant = await newTenant({ max_running: 0, burst: 5 });
     const spec = newSpec(tenant.userId);
-    const submission = {
-      credential: tenant.credential,
-      spec,
-      warnings: [],
-      floorMicros: 0,
-      fingerprint: 'f',
-    };
-    const [first, second] = [
-      await tenant.foreman.submit(submission),
-      await tenant.foreman.submit(submission),
-    ];
-    expect([first.outcome, second.outcome]).toEqual(['accepted', 'accepted']);
-    expect(await submitTo(tenant)).toMatchObject({ headers: { RateLimit: /r=3/ } });
+    const { credential, stub } = tenant;
+    const submission = { credential, spec, warnings: [], fingerprint: 'f' };
+    const [first, second] = [await stub.submit(submission), await stub.submit(submission)];
+    expect([first.answer.outcome, second.answer.outcome]).toEqual(['accepted', 'accepted']);
+    expect(second.rateLimit).toMatchObject({ RateLimit: '"requests";r=4;t=1' });
   });
 });
 
@@ -122,11 +114,8 @@ describe('submitting what is made already', () => {
     await tenant.foreman.changeAccount({ changes: { limits }, by });
     return { tenant, first };
   }
-  const ask = ({ foreman, credential, userId }: Tenant, overrides: Partial<RequestSpec>) => {
-    const spec = newSpec(userId, overrides);
-    const cost = { floorMicros: 42_000, fingerprint: 'fingerprint' };
-    return foreman.submit({ credential, spec, warnings: [], ...cost });
-  };
+  const ask = (tenant: Tenant, overrides: Partial<RequestSpec>) =>
+    submitTo(tenant, { floorMicros: 42_000, ...overrides });
 
   it.each<[string, Partial<Limits>]>([
     ['the images of the day are used up', { images_per_day: 1 }],

@@ -76,7 +76,7 @@ describe('an equal request', () => {
     const { foreman, credential, userId } = tenant;
     const submitted = async (warning: string) => {
       const spec = newSpec(userId, equal);
-      const rest = { credential, floorMicros: 0, fingerprint: 'fingerprint' };
+      const rest = { credential, fingerprint: 'fingerprint' };
       await foreman.submit({ ...rest, spec, warnings: [warning] });
       return spec.id;
     };

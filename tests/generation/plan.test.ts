@@ -40,6 +40,8 @@ const attempt = (
 /** Nothing speaks against a call. */
 const open: TargetVerdict = { state: 'closed', blockedUntil: null, reason: null, pace: null };
 
+const renewsAt = NOW + 86_400_000;
+
 const ask = (overrides: Partial<PlanInput>) =>
   plan({
     candidates: [candidate('a'), candidate('b')],
@@ -47,7 +49,8 @@ const ask = (overrides: Partial<PlanInput>) =>
     moment: 'attempt_ended',
     maxAttempts: 4,
     maxCostMicros: null,
-    budgetLeftMicros: null,
+    budget: { leftMicros: null, renewsAt },
+    onBudget: 'reject',
     retryUnknown: true,
     fallbackOnRefusal: false,
     verdicts: { 'openai/a': open, 'openai/b': open, 'openai/c': open },
@@ -57,6 +60,7 @@ const ask = (overrides: Partial<PlanInput>) =>
     ...overrides,
   });
 
+const left = (leftMicros: number) => ({ budget: { leftMicros, renewsAt } });
 const sole = [candidate('a')];
 const chosen = (model: string) => ({ next: 'attempt', target: { model } });
 const ended = (code: string) => ({ next: 'end', error: { code } });
@@ -219,9 +223,34 @@ describe('cost', () => {
     const free = candidate('free', { priceMicros: 0 });
     const candidates = [free, candidate('paid')];
     const attempts = [attempt('free', 'failed')];
-    expect(ask({ candidates, attempts, budgetLeftMicros: 10_000 })).toMatchObject({ next: 'wait' });
-    const paidOnly = ask({ candidates: sole, budgetLeftMicros: 39_999 });
-    expect(paidOnly).toMatchObject(ended('budget_exceeded'));
+    expect(ask({ candidates, attempts, ...left(10_000) })).toMatchObject({ next: 'wait' });
+    expect(ask({ candidates: sole, ...left(39_999) })).toMatchObject(ended('budget_exceeded'));
+  });
+});
+
+describe('a budget that does not reach', () => {
+  const dear = candidate('dear', { priceMicros: 90_000 });
+  const candidates = [dear, candidate('b')];
+  const waits = { onBudget: 'wait' } as const;
+
+  it('is waited for if the client says so, for as much as the cheapest target costs', () => {
+    const decision = { next: 'wait_for_budget', micros: 40_000, until: renewsAt };
+    expect(ask({ candidates, ...waits, ...left(39_999) })).toEqual(decision);
+    const attempts = [attempt('b', 'failed')];
+    expect(ask({ candidates, attempts, ...waits, ...left(-1) })).toEqual(decision);
+  });
+
+  it('is not waited for while one target is within it', () => {
+    expect(ask({ candidates, ...waits, ...left(40_000) })).toMatchObject(chosen('b'));
+  });
+
+  it('is not waited for in vain: max_cost_usd does not grow', () => {
+    const over = ask({ candidates, ...waits, ...left(0), maxCostMicros: 39_999 });
+    expect(over).toMatchObject(ended('budget_exceeded'));
+    const decision = { next: 'wait_for_budget', micros: 40_000 };
+    expect(ask({ candidates, ...waits, ...left(0), maxCostMicros: 50_000 })).toMatchObject(
+      decision,
+    );
   });
 });
 

@@ -28,11 +28,11 @@ import {
 
 const origin = 'https://foreman.test';
 const linkSecret = 'a-link-signing-secret-of-some-length';
-const keySigningSecret = 'a-key-signing-secret-of-some-length!';
+const signing = { newest: 1, secrets: new Map([[1, 'a-key-signing-secret-of-some-length!']]) };
 
 function keyOf(userId: UserId): string {
   const keyId = newId('key', NOW);
-  return issueKey({ userId, keyId, signingSecret: keySigningSecret }).key;
+  return issueKey({ userId, keyId, signing }).key;
 }
 const annasKey = keyOf(anna);
 const borisKey = keyOf(boris);
@@ -43,7 +43,7 @@ function appWith(
   const now = () => input.now ?? NOW;
   const scopes = input.scopes ?? ['requests:read'];
   const authenticate = createAuthenticate({
-    readKey: createReadKey(keySigningSecret),
+    readKey: createReadKey(signing),
     adminToken: 'an-admin-token-of-sufficient-length',
     signIn: async () => null,
     authorize: async () => ({ ok: true, scopes, name: 'test', until: null }),

@@ -87,7 +87,7 @@ export function imagesOn(
   sleep: (ms: number) => Promise<void> = () => Promise.reject(new Error('nothing to wait for')),
 ) {
   return createImageService({
-    store: createImageStore({ bucket, db: env.DB }),
+    store: createImageStore({ buckets: { IMAGES: bucket, IMAGES_EU: env.IMAGES_EU }, db: env.DB }),
     uploadRetentionMs: HOUR_MS,
     sleep,
     log: quiet,

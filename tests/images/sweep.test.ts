@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { imageIdOf, objectKeyOf } from '../../src/images/keys';
 import { deleteImageStatements, imageStatements, listObjectKeys } from '../../src/images/store';
 import type { StoredImage } from '../../src/images/types';
@@ -19,8 +19,10 @@ import {
 const LATER = NOW + HOUR_MS;
 
 beforeEach(async () => {
-  const { objects } = await env.IMAGES.list();
-  await env.IMAGES.delete(objects.map((object) => object.key));
+  for (const bucket of [env.IMAGES, env.IMAGES_EU]) {
+    const { objects } = await bucket.list();
+    await bucket.delete(objects.map((object) => object.key));
+  }
   await env.DB.batch([
     env.DB.prepare('DELETE FROM images'),
     env.DB.prepare('DELETE FROM requests'),
@@ -69,6 +71,45 @@ it('keeps the rows of objects that R2 would not delete, for the next run', async
   expect(await rows()).toHaveLength(1);
   expect(await images.sweepExpired({ now: LATER })).toBe(1);
   expect(await rows()).toEqual([]);
+});
+
+describe('each of two buckets', () => {
+  const european = { userId: newId('usr', NOW, 'e') };
+  const inEurope = () => ({ ...european, requestId: newId('req', NOW, 'e') });
+
+  it('is swept of what is past its time, with a row and without one', async () => {
+    const [indexed, orphan] = [await storeImages(inEurope()), await storeImages(inEurope())];
+    const fresh = await storeImages({ ...inEurope(), retentionMs: HOUR_MS + 1 });
+    await storeImages();
+    await index(indexed.requestId, indexed.stored);
+    expect(await images.sweepExpired({ now: LATER })).toBe(3);
+    for (const { requestId } of [indexed, orphan]) {
+      expect(await listObjectKeys(env.IMAGES_EU, requestId)).toEqual([]);
+    }
+    expect(await listObjectKeys(env.IMAGES_EU, fresh.requestId)).toHaveLength(1);
+    expect(await rows()).toEqual([]);
+  });
+
+  it('is swept while the other fails', async () => {
+    const [here, there] = [await storeImages(), await storeImages(inEurope())];
+    const broken = imagesOn(bucketWith({ delete: () => Promise.reject(new Error('down')) }));
+    await expect(broken.sweepExpired({ now: LATER })).rejects.toThrow('down');
+    expect(await listObjectKeys(env.IMAGES, here.requestId)).toHaveLength(1);
+    expect(await listObjectKeys(env.IMAGES_EU, there.requestId)).toEqual([]);
+  });
+
+  it('remembers for itself how far the sweep of its uploads has come', async () => {
+    const late = { now: NOW + 27 * HOUR_MS };
+    await env.IMAGES.put('sweeps/uploads', `uploads/${boris}/0`);
+    await env.IMAGES_EU.put('sweeps/uploads', `uploads/${european.userId}/0`);
+    const put = (bucket: R2Bucket, key: string) =>
+      bucket.put(key, '', { customMetadata: { expires_at: String(NOW) } });
+    await put(env.IMAGES, `uploads/${boris}/1`);
+    await put(env.IMAGES_EU, `uploads/${european.userId}/1`);
+    expect(await images.sweepExpired(late)).toBe(2);
+    expect(await env.IMAGES.head('sweeps/uploads')).toBeNull();
+    expect(await env.IMAGES_EU.head('sweeps/uploads')).toBeNull();
+  });
 });
 
 it('one run is bounded and the next goes on', async () => {

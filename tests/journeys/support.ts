@@ -146,8 +146,9 @@ export async function newKey(userId: UserId, scopes?: readonly Scope[]) {
   return made<{ id: string; key: string }>(`/v1/admin/users/${userId}/keys`, body);
 }
 
-export async function newClient(limits: Partial<Limits> = {}) {
-  const { id: userId } = await made<{ id: UserId }>('/v1/admin/users', { name: 'tenant', limits });
+export async function newClient(limits: Partial<Limits> = {}, fields: object = {}) {
+  const body = { name: 'tenant', limits, ...fields };
+  const { id: userId } = await made<{ id: UserId }>('/v1/admin/users', body);
   const { key } = await newKey(userId);
   return clientOf(userId, key);
 }
@@ -249,8 +250,8 @@ export const confirmed = (client: Client, id: string) =>
     expect(row?.v).toBeTypeOf('number');
   });
 
-export async function objectKeys(id: string): Promise<string[]> {
-  const { objects } = await env.IMAGES.list({ prefix: `images/${id}/` });
+export async function objectKeys(id: string, bucket = env.IMAGES): Promise<string[]> {
+  const { objects } = await bucket.list({ prefix: `images/${id}/` });
   return objects.map(({ key }) => key);
 }
 

@@ -1,12 +1,17 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
 import migration from '../../migrations/0003_extend_dead_letters.sql?raw';
+import { auditEvent } from '../../src/accounts/audit';
 import { newId } from '../../src/platform/ids';
 import { createDeadLetterStore } from '../../src/requests/dead-letter-store';
 import { type DeadLetter, LETTER_LIFE_MS } from '../../src/requests/dead-letters';
+import { by } from '../support/foreman';
 
 const NOW = 1_800_000_000_000;
 const store = createDeadLetterStore(env.DB);
+
+const event = () =>
+  auditEvent(by, { action: 'dead_letter.replayed', userId: null, target: null }, NOW);
 
 const newLetter = (overrides: Partial<DeadLetter> = {}): DeadLetter => ({
   id: newId('ded', overrides.createdAt ?? NOW),
@@ -81,15 +86,20 @@ describe('the store of dead letters', () => {
 
   it('remembers the first replay, whichever comes later', async () => {
     const { id } = await stored();
-    const first = await store.updateReplayed({ id, at: NOW + 1, as: null });
+    const first = await store.updateReplayed({ id, at: NOW + 1, as: null, event: event() });
     expect(first).toMatchObject({ replayedAt: NOW + 1, replayedAs: null });
-    expect(await store.updateReplayed({ id, at: NOW + 2, as: 'req_1' })).toEqual(first);
-    expect(await store.updateReplayed({ id: 'ded_none', at: NOW, as: null })).toBeNull();
+    expect(await store.updateReplayed({ id, at: NOW + 2, as: 'req_1', event: event() })).toEqual(
+      first,
+    );
+    expect(
+      await store.updateReplayed({ id: 'ded_none', at: NOW, as: null, event: event() }),
+    ).toBeNull();
   });
 
   it('removes one, and says whether there was one', async () => {
     const { id } = await stored();
-    expect([await store.deleteOne(id), await store.deleteOne(id)]).toEqual([true, false]);
+    const remove = () => store.deleteOne({ id, event: event() });
+    expect([await remove(), await remove()]).toEqual([true, false]);
   });
 
   it('removes the old in batches, and no others', async () => {

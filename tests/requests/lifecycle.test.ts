@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as lifecycle from '../../src/requests/lifecycle';
+import { costMicros } from '../../src/requests/money';
 import type {
   AttemptResult,
   Decision,
@@ -38,6 +39,8 @@ const settle = (
     { token: 'token-1', result: success, nextToken: 'token-2', decide: tryTarget, ...facts },
     now,
   );
+
+const suspended = () => ({ next: 'end', error: lifecycle.suspension }) as const;
 
 const succeeded = () => settle(running());
 const terminalStates: [string, RequestState][] = [
@@ -142,7 +145,7 @@ describe('settling', () => {
     const result = failure('unknown', { possiblyBilled: true });
     const state = settle(running(), { result, decide: end });
     expect(state.attempts).toMatchObject([{ costMicros: 42_000, possiblyBilled: true }]);
-    expect(lifecycle.costMicros(state)).toBe(42_000);
+    expect(costMicros(state)).toBe(42_000);
   });
 
   it('a late answer after a lost lease changes nothing', () => {
@@ -255,5 +258,26 @@ describe('what a request shares with its equals', () => {
     ['expired', (state: RequestState) => lifecycle.expire(state, NOW + 900_000)],
   ])('is nothing to a follower that was %s', (status, end) => {
     expect(end(lifecycle.join(queued()))).toMatchObject({ status, reusedFrom: null });
+  });
+});
+
+describe('a suspension', () => {
+  it('ends what is not called for, and lets a call and an end be', () => {
+    for (const state of [queued(), released(), lifecycle.join(queued())]) {
+      const ended = lifecycle.suspend(state, NOW + 5);
+      expect(ended).toMatchObject({ status: 'canceled', error: { code: 'account_suspended' } });
+    }
+    for (const state of [running(), ...terminalStates.map(([, state]) => state)]) {
+      expect(lifecycle.suspend(state, NOW + 5)).toBe(state);
+    }
+  });
+
+  it('cancels where another attempt would be made, and keeps the record of the last one', () => {
+    const facts = { result: failure('failed'), decide: suspended };
+    const lost = lifecycle.loseLease(running(), { decide: suspended }, NOW + 50);
+    for (const state of [settle(running(), facts), lost]) {
+      expect(state).toMatchObject({ status: 'canceled', error: lifecycle.suspension });
+      expect(state.attempts).toHaveLength(1);
+    }
   });
 });

@@ -5,9 +5,12 @@ import type { RequestState, Tombstone } from '../../src/requests/types';
 import { createPresentRequest } from '../../src/requests/view';
 import { NOW, queued, released, running, success, tryTarget } from '../support/states';
 
-const added = ['parentId', 'variationsOf', 'reuseKey', 'reusedFrom', 'outputWarnings'] as const;
+const added = [
+  ...['parentId', 'variationsOf', 'reuseKey', 'reusedFrom', 'outputWarnings'],
+  ...['floorMicros', 'onBudget', 'hold'],
+];
 
-/** As the first version wrote it: no lineage, no reuse, no jobs. */
+/** As the first version wrote it: no lineage, no reuse, no jobs, no holds. */
 function earlier(state: RequestState): string {
   const fields: Record<string, unknown> = { ...state };
   for (const name of added) delete fields[name];
@@ -83,7 +86,10 @@ describe('a stored state', () => {
       version: 4,
       deletedAt: NOW,
       purged: true,
+      usage: null,
     };
     expect(parseState(JSON.stringify(tombstone))).toEqual(tombstone);
+    const { usage: _, ...older } = tombstone;
+    expect(parseState(JSON.stringify(older))).toEqual(tombstone);
   });
 });

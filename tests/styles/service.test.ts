@@ -1,8 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { auditEvent } from '../../src/accounts/audit';
 import { createLogger } from '../../src/platform/log';
 import { createStyleService } from '../../src/styles/service';
 import { createStyleStore, type StyleStore } from '../../src/styles/store';
+import { by } from '../support/foreman';
 import { NOW, styleOf } from './support';
 
 const store = createStyleStore(env.DB);
@@ -34,6 +36,8 @@ function newIsolate() {
 }
 
 const content = { description: '', promptTemplate: '{prompt}', negativePrompt: null, defaults: {} };
+const loud = { ...content, promptTemplate: '{prompt}!' };
+const event = () => auditEvent(by, { action: 'style.changed', userId: null, target: 'ink' }, NOW);
 
 beforeEach(async () => {
   await env.DB.exec('DELETE FROM styles');
@@ -44,16 +48,16 @@ describe('making a style', () => {
     const { service } = newIsolate();
     const useless = { ...content, defaults: { model: 'nobody-knows' } };
     const fault = { code: 'invalid_request', details: { errors: [{ path: 'defaults.model' }] } };
-    await expect(service.create('ink', useless)).rejects.toMatchObject(fault);
-    await service.create('ink', content);
-    await expect(service.replace('ink', useless)).rejects.toMatchObject(fault);
+    await expect(service.create({ id: 'ink', content: useless, by })).rejects.toMatchObject(fault);
+    await service.create({ id: 'ink', content, by });
+    await expect(service.replace({ id: 'ink', content: useless, by })).rejects.toMatchObject(fault);
   });
 });
 
 describe('resolving a style', () => {
   it('asks D1 once in 30 s', async () => {
     const { service, world } = newIsolate();
-    await store.createOne(styleOf('ink'));
+    await store.createOne({ style: styleOf('ink'), event: event() });
     for (const later of [0, 1, 29_999]) {
       world.now = NOW + later;
       expect(await service.resolve('ink')).toEqual(styleOf('ink'));
@@ -66,12 +70,12 @@ describe('resolving a style', () => {
 
   it('sees within 30 s what another isolate changed or deleted', async () => {
     const [here, there] = [newIsolate(), newIsolate()];
-    await there.service.create('ink', content);
+    await there.service.create({ id: 'ink', content, by });
     await here.service.resolve('ink');
-    await there.service.replace('ink', { ...content, promptTemplate: '{prompt}!' });
+    await there.service.replace({ id: 'ink', content: loud, by });
     here.world.now += 30_000;
     expect(await here.service.resolve('ink')).toMatchObject({ promptTemplate: '{prompt}!' });
-    await there.service.remove('ink');
+    await there.service.remove({ id: 'ink', by });
     here.world.now += 30_000;
     expect(await here.service.resolve('ink')).toBeNull();
   });
@@ -79,17 +83,17 @@ describe('resolving a style', () => {
   it('sees at once what its own isolate changed or deleted', async () => {
     const { service } = newIsolate();
     expect(await service.resolve('ink')).toBeNull();
-    await service.create('ink', content);
+    await service.create({ id: 'ink', content, by });
     expect(await service.resolve('ink')).toMatchObject({ promptTemplate: '{prompt}' });
-    await service.replace('ink', { ...content, promptTemplate: '{prompt}!' });
+    await service.replace({ id: 'ink', content: loud, by });
     expect(await service.resolve('ink')).toMatchObject({ promptTemplate: '{prompt}!' });
-    await service.remove('ink');
+    await service.remove({ id: 'ink', by });
     expect(await service.resolve('ink')).toBeNull();
   });
 
   it.each(['fails', 'hangs'] as const)('uses a copy of any age while D1 %s', async (d1) => {
     const { service, world, lines } = newIsolate();
-    await store.createOne(styleOf('ink'));
+    await store.createOne({ style: styleOf('ink'), event: event() });
     await service.resolve('ink');
     Object.assign(world, { d1, now: NOW + 10 ** 10 });
     expect(await service.resolve('ink')).toEqual(styleOf('ink'));
@@ -97,7 +101,10 @@ describe('resolving a style', () => {
       { event: 'style.copy_used', style_id: 'ink' },
     ]);
     Object.assign(world, { d1: 'up' });
-    await store.updateOne(styleOf('ink', { promptTemplate: '{prompt}!' }));
+    await store.updateOne({
+      style: styleOf('ink', { promptTemplate: '{prompt}!' }),
+      event: event(),
+    });
     expect(await service.resolve('ink')).toMatchObject({ promptTemplate: '{prompt}!' });
   });
 
@@ -109,7 +116,7 @@ describe('resolving a style', () => {
 
   it('waits for no D1 that hangs when there is no copy, and asks it again', async () => {
     const { service, world } = newIsolate();
-    await store.createOne(styleOf('ink'));
+    await store.createOne({ style: styleOf('ink'), event: event() });
     world.d1 = 'hangs';
     await expect(service.resolve('ink')).rejects.toMatchObject({
       code: 'unavailable',
@@ -122,8 +129,8 @@ describe('resolving a style', () => {
 
   it('does not bring a deleted style back when D1 fails', async () => {
     const { service, world } = newIsolate();
-    await service.create('ink', content);
-    await service.remove('ink');
+    await service.create({ id: 'ink', content, by });
+    await service.remove({ id: 'ink', by });
     world.d1 = 'fails';
     await expect(service.resolve('ink')).rejects.toMatchObject({ code: 'unavailable' });
   });
@@ -142,21 +149,26 @@ describe('the store of styles', () => {
       negativePrompt: 'text, blur',
       defaults: { model: 'sketch', width: 512, height: 256, steps: 4, guidance_scale: 2.5 },
     });
-    expect(await store.createOne(style)).toBe(true);
+    expect(await store.createOne({ style, event: event() })).toBe(true);
     expect(await store.getOne('full')).toEqual(style);
   });
 
   it('keeps the first of a name, and its age when it is replaced', async () => {
-    await store.createOne(styleOf('ink'));
-    expect(await store.createOne(styleOf('ink', { description: 'second' }))).toBe(false);
+    await store.createOne({ style: styleOf('ink'), event: event() });
+    expect(
+      await store.createOne({ style: styleOf('ink', { description: 'second' }), event: event() }),
+    ).toBe(false);
     expect(await store.getOne('ink')).toEqual(styleOf('ink'));
     const updated = styleOf('ink', { description: 'new', updatedAt: NOW + 1, createdAt: NOW + 1 });
-    expect(await store.updateOne(updated)).toEqual({ ...updated, createdAt: NOW });
+    expect(await store.updateOne({ style: updated, event: event() })).toEqual({
+      ...updated,
+      createdAt: NOW,
+    });
   });
 
   it('says of a style that is not there that it is not there', async () => {
     expect(await store.getOne('ink')).toBeNull();
-    expect(await store.updateOne(styleOf('ink'))).toBeNull();
-    expect(await store.deleteOne('ink')).toBe(false);
+    expect(await store.updateOne({ style: styleOf('ink'), event: event() })).toBeNull();
+    expect(await store.deleteOne({ id: 'ink', event: event() })).toBe(false);
   });
 });

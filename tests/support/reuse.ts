@@ -18,7 +18,7 @@ export async function sameMany(tenant: Tenant, count: number): Promise<RequestId
   const submissions = Array.from({ length: count }, (_, index) => {
     const createdAt = now + index;
     const spec = newSpec(userId, { ...equal, id: newId('req', createdAt), createdAt });
-    return { credential, spec, warnings: [], floorMicros: 0, fingerprint: 'fingerprint' };
+    return { credential, spec, warnings: [], fingerprint: 'fingerprint' };
   });
   const answers = await foreman.submitAll(submissions);
   return answers.flatMap((answer) => (answer.outcome === 'accepted' ? [answer.state.id] : []));

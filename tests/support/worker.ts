@@ -24,6 +24,8 @@ interface Switches {
   events: QueueFault;
   foreman: ForemanFault;
   breaker: Fault;
+  directory: ForemanFault;
+  shield: Fault;
   /** Only these methods of a foreman, or of R2; empty: all of them. */
   only: string[];
   /** How many more calls meet a fault. */
@@ -38,6 +40,8 @@ const off: Readonly<Switches> = {
   events: null,
   foreman: null,
   breaker: null,
+  directory: null,
+  shield: null,
   only: [],
   times: Number.POSITIVE_INFINITY,
 };
@@ -67,7 +71,17 @@ export function resetFaults(): void {
 }
 
 function noCounts(): Record<Part, number> {
-  return { d1: 0, r2: 0, generation: 0, webhooks: 0, events: 0, foreman: 0, breaker: 0 };
+  return {
+    d1: 0,
+    r2: 0,
+    generation: 0,
+    webhooks: 0,
+    events: 0,
+    foreman: 0,
+    breaker: 0,
+    directory: 0,
+    shield: 0,
+  };
 }
 
 /** The fault that this call meets, if any: each one is counted. */
@@ -145,15 +159,18 @@ function queueOf<Body>(real: Queue<Body>, queue: QueueName): Queue<Body> {
   });
 }
 
+async function passObject(part: 'foreman' | 'directory', call: () => unknown): Promise<unknown> {
+  await pass(part);
+  const isLost = meets(part, 'lose_answer') !== null;
+  const answer = await call();
+  if (!isLost) return answer;
+  throw Object.assign(new Error('the answer was lost on purpose'), { retryable: true });
+}
+
 const stubOf = <T extends object>(real: T) =>
   delegating(real, async (name, call) => {
     foremanCalls.push(name);
-    if (!chosen(name)) return call();
-    await pass('foreman');
-    const isLost = meets('foreman', 'lose_answer') !== null;
-    const answer = await call();
-    if (!isLost) return answer;
-    throw Object.assign(new Error('the answer was lost on purpose'), { retryable: true });
+    return chosen(name) ? passObject('foreman', call) : call();
   });
 
 const namespaceOf = (real: Env['FOREMAN']): Env['FOREMAN'] =>
@@ -169,6 +186,14 @@ const breakersOf = (real: Env['BREAKER']): Env['BREAKER'] =>
     name === 'getByName' || name === 'get' ? breakerOf(call() as object) : call(),
   );
 
+const entryOf = <T extends object>(real: T) =>
+  delegating(real, (_name, call) => passObject('directory', call));
+
+const directoryOf = (real: Env['DIRECTORY']): Env['DIRECTORY'] =>
+  delegating(real, (name, call) => (name === 'getByName' ? entryOf(call() as object) : call()));
+
+const shieldOf = (real: RateLimit) => delegating(real, (_name, call) => pass('shield').then(call));
+
 const guardedEnvs = new WeakMap<Env, Env>();
 
 /** The same object for the same `env`, as the Worker keeps its wiring by it. */
@@ -182,6 +207,8 @@ export function guarded(env: Env): Env {
     IMAGES_EU: bucketOf(env.IMAGES_EU),
     FOREMAN: namespaceOf(env.FOREMAN),
     BREAKER: breakersOf(env.BREAKER),
+    SHIELD: shieldOf(env.SHIELD),
+    DIRECTORY: directoryOf(env.DIRECTORY),
     GENERATION_QUEUE: queueOf(env.GENERATION_QUEUE, 'generation'),
     WEBHOOKS_QUEUE: queueOf(env.WEBHOOKS_QUEUE, 'webhooks'),
     EVENTS_QUEUE: queueOf(env.EVENTS_QUEUE, 'events'),

@@ -1,6 +1,7 @@
 /** The operator's view of the breakers, and the way to close one by hand. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { adminOnly } from '../../accounts/admin-only';
+import { type AuditEvent, auditEvent } from '../../accounts/audit';
 import type { Authenticate } from '../../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../../platform/http';
 import { adminSecurity, problemResponses } from '../../platform/openapi';
@@ -56,8 +57,11 @@ export function createBreakerRoutes(deps: {
   readonly breakers: Pick<Breakers, 'peek' | 'reset'>;
   /** Every target of the catalogue that has a breaker. */
   readonly targets: () => readonly BreakerTarget[];
+  /** Never fails. */
+  readonly record: (event: AuditEvent) => Promise<void>;
+  readonly now: () => number;
 }): OpenAPIHono<HttpEnv> {
-  const { authenticate, breakers, targets } = deps;
+  const { authenticate, breakers, targets, record, now } = deps;
   const routes = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
   const admins = adminOnly(authenticate);
 
@@ -91,6 +95,9 @@ export function createBreakerRoutes(deps: {
     const target = targets().find(({ name }) => name === id);
     if (!target) throw unknownTarget();
     await breakers.reset(target.name);
+    // After the reset, which has to work while D1, where the record is kept, is away.
+    const what = { action: 'breaker.reset', userId: null, target: target.name } as const;
+    await record(auditEvent(c.get('by'), what, now()));
     const views = await breakers.peek([target]);
     return c.json(present(target, views[target.name] ?? null), 200);
   });

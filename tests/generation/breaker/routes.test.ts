@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AuditEvent } from '../../../src/accounts/audit';
 import { unauthorized } from '../../../src/accounts/errors';
 import { type BreakerTarget, createBreakers } from '../../../src/generation/breaker/client';
 import { createBreakerRoutes } from '../../../src/generation/breaker/routes';
@@ -14,9 +15,11 @@ import { endOf } from './support';
 const breakers = createBreakers({ env: guarded(env), log: consoleLogger, now: () => Date.now() });
 let slashed: BreakerTarget;
 let capped: BreakerTarget;
+let recorded: AuditEvent[];
 
 beforeEach(() => {
   resetFaults();
+  recorded = [];
   slashed = { name: `fal/fal-ai/${crypto.randomUUID()}/schnell`, concurrency: null };
   capped = { name: `openai/${crypto.randomUUID()}`, concurrency: 4 };
   for (const level of ['info', 'warn', 'error'] as const) {
@@ -38,7 +41,9 @@ async function call(method: 'GET' | 'POST', path: string, isAdmin = true) {
     },
   };
   const targets = () => [slashed, capped];
-  app.route('/', createBreakerRoutes({ authenticate, breakers, targets }));
+  const record = async (event: AuditEvent) => void recorded.push(event);
+  const now = () => Date.now();
+  app.route('/', createBreakerRoutes({ authenticate, breakers, targets, record, now }));
   app.onError((error, c) => {
     if (!(error instanceof AppError)) throw error;
     return c.json({ code: error.code }, 400);
