@@ -19,14 +19,8 @@ export interface Usage {
   /** `2026-11`. */
   readonly month: string;
   readonly spentMicros: number;
-  /** The sum of what live requests hold, as far as it was taken in this month. */
+  /** The sum of what live requests hold. */
   readonly reservedMicros: number;
-}
-
-/** Money, and the time that says to which month it belongs. */
-export interface Booked {
-  readonly micros: number;
-  readonly at: number;
 }
 
 export type Admission =
@@ -106,28 +100,25 @@ export function refund(usage: Usage, units: number, admittedAt: number, now: num
 }
 
 /**
- * What a request held turns into what it holds now, and into what its ended calls cost. Each belongs
- * to the month in which it began; when that is over, it leaves the new month's numbers alone.
+ * What a request held turns into what it holds now, and into what its ended calls cost. What a call
+ * cost is of the month in which it is booked, like the invoice of a provider; what is held when the
+ * month turns stays held, so that what was accepted is paid for in whichever month it runs.
  */
 export function rebook(
   usage: Usage,
   change: {
-    readonly held: Booked | null;
-    readonly holds: Booked | null;
-    readonly costs: readonly Booked[];
+    readonly heldMicros: number;
+    readonly holdMicros: number;
+    readonly costMicros: number;
   },
   now: number,
 ): Usage {
   const current = rollOver(usage, now);
-  const counted = (entry: Booked | null) =>
-    entry && monthOf(entry.at) === current.month ? entry.micros : 0;
-  const reserved = counted(change.holds) - counted(change.held);
-  const spent = change.costs.reduce((sum, cost) => sum + counted(cost), 0);
-  if (reserved === 0 && spent === 0) return current;
+  const { heldMicros, holdMicros, costMicros } = change;
   return {
     ...current,
-    reservedMicros: Math.max(0, current.reservedMicros + reserved),
-    spentMicros: current.spentMicros + spent,
+    reservedMicros: Math.max(0, current.reservedMicros + holdMicros - heldMicros),
+    spentMicros: current.spentMicros + costMicros,
   };
 }
 
@@ -143,11 +134,11 @@ export function budgetRenewsAt(usage: Usage, now: number): number {
   return endOfMonth(rollOver(usage, now).month);
 }
 
-/** The same usage, with the counts of a day or month that is over set to nothing. */
+/** The same usage, with what was used of a day or month that is over set to nothing. */
 export function rollOver(usage: Usage, now: number): Usage {
   const [day, month] = [dayOf(now), monthOf(now)];
   if (day <= usage.day) return usage;
-  const newMonth = month === usage.month ? {} : { month, spentMicros: 0, reservedMicros: 0 };
+  const newMonth = month === usage.month ? {} : { month, spentMicros: 0 };
   return { ...usage, day, unitsToday: 0, ...newMonth };
 }
 

@@ -14,14 +14,12 @@ const MAX_FUNDED = 100;
 
 export function keepBudget(desk: Desk, previous: RequestState | null, next: RequestState): void {
   const ended = next.attempts.slice(previous?.attempts.length ?? 0);
-  const held = previous && holdOf(previous);
-  const change = { held, holds: holdOf(next), costs: costsOf(ended) };
-  const usage = held || change.holds || ended.length > 0 ? accounts.loadUsage(desk.sql) : null;
+  const heldMicros = previous ? holdOf(previous) : 0;
+  const change = { heldMicros, holdMicros: holdOf(next), costMicros: costOf(ended) };
+  const isFree = change.holdMicros === heldMicros && change.costMicros === 0;
+  const usage = isFree ? null : accounts.loadUsage(desk.sql);
   if (!usage) return;
-  const booked = rebook(usage, change, desk.now);
-  const isSame =
-    booked.reservedMicros === usage.reservedMicros && booked.spentMicros === usage.spentMicros;
-  if (!isSame) accounts.saveUsage(desk.sql, booked);
+  accounts.saveUsage(desk.sql, rebook(usage, change, desk.now));
 }
 
 /**
@@ -36,7 +34,7 @@ export function budgetOf(
   const account = accounts.loadAccount(desk.sql);
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { leftMicros: 0, renewsAt: desk.now };
-  const change = { held: holdOf(state), holds: null, costs: costsOf(ending) };
+  const change = { heldMicros: holdOf(state), holdMicros: 0, costMicros: costOf(ending) };
   const booked = rebook(usage, change, desk.now);
   return {
     leftMicros: budgetLeftMicros(booked, account.limits, desk.now),
@@ -63,11 +61,11 @@ export function fundWaiting(
     const { micros } = row.state.wait;
     if (left !== null && micros > left) continue;
     if (left !== null) left -= micros;
-    save(row, fund(row.state, desk.now));
+    save(row, fund(row.state));
   }
   if (rows.length < MAX_FUNDED) return false;
   return ledger.getFundable(desk.sql, { micros: left, limit: 1 }).length > 0;
 }
 
-const costsOf = (ended: readonly EndedAttempt[]) =>
-  ended.map(({ costMicros: micros, startedAt: at }) => ({ micros, at }));
+const costOf = (ended: readonly EndedAttempt[]) =>
+  ended.reduce((sum, { costMicros }) => sum + costMicros, 0);

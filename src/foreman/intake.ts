@@ -60,13 +60,13 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { outcome: 'unauthorized' };
   const { limits } = account;
-  const hold = entryHold(spec, desk.now);
-  const queued = lifecycle.accept(spec, submission.warnings, hold);
+  const holdMicros = entryHold(spec);
+  const queued = lifecycle.accept(spec, submission.warnings, holdMicros);
   const asked = { units: spec.units, ...desk.kinds[spec.kind].asks(spec) };
   const ready = findReady(desk, queued);
   const verdict = ready
     ? admitReady({ usage, limits, asked, now: desk.now })
-    : admitToMake(desk, { usage, limits, asked, holdMicros: hold?.micros ?? 0 });
+    : admitToMake(desk, { usage, limits, asked, holdMicros });
   if (!verdict.admitted) return { outcome: 'refused', refusal: verdict.refusal };
   accounts.saveUsage(desk.sql, verdict.usage);
   if (spec.idempotencyKey !== null) {

@@ -12,7 +12,6 @@ import type {
   Decision,
   EndedAttempt,
   Finished,
-  Hold,
   Queued,
   RequestError,
   RequestEvent,
@@ -29,17 +28,13 @@ import { isTerminal } from './types';
 /** The whole record of what was tried and the time; what follows is the caller's rule. */
 export type Decide = (attempts: readonly EndedAttempt[]) => Decision;
 
-/** `hold` is what was kept for it at the door. */
-export function accept(
-  spec: RequestSpec,
-  warnings: readonly string[],
-  hold: Hold | null = null,
-): Queued {
+/** `holdMicros` is what was kept for it at the door. */
+export function accept(spec: RequestSpec, warnings: readonly string[], holdMicros = 0): Queued {
   return {
     ...spec,
     status: 'queued',
     wait: { for: 'slot' },
-    hold,
+    holdMicros,
     version: 1,
     events: [{ type: 'request.queued', version: 1, at: spec.createdAt }],
     attempts: [],
@@ -82,7 +77,7 @@ export function reuse(
 
 /** An equal request is under way: this one waits for what it comes to, which costs nothing. */
 export function join(state: Queued): Queued {
-  return { ...state, wait: { for: 'request' }, hold: null };
+  return { ...state, wait: { for: 'request' }, holdMicros: 0 };
 }
 
 /**
@@ -263,7 +258,7 @@ function follow(
     case 'wait':
       return { ...state, wait: waitOf(decision) };
     case 'wait_for_budget':
-      return { ...state, wait: waitOf(decision), hold: null };
+      return { ...state, wait: waitOf(decision), holdMicros: 0 };
     case 'check':
       return state;
     case 'end':
@@ -287,7 +282,7 @@ function start(
   facts: { target: ChosenTarget; token: string },
   now: number,
 ): Running {
-  const { wait: _, hold: __, ...rest } = state;
+  const { wait: _, holdMicros: __, ...rest } = state;
   return {
     ...rest,
     ...stamp(state, 'running', now),
@@ -309,8 +304,8 @@ function start(
 
 function requeue(state: Running, wait: Wait, now: number): Queued {
   const { current: _, ...rest } = state;
-  const hold = wait.for === 'budget' ? null : entryHold(state, now);
-  return { ...rest, ...stamp(state, 'queued', now), status: 'queued', wait, hold };
+  const holdMicros = wait.for === 'budget' ? 0 : entryHold(state);
+  return { ...rest, ...stamp(state, 'queued', now), status: 'queued', wait, holdMicros };
 }
 
 /** By decision. A request that the account may not go on with has not failed. */
@@ -336,7 +331,7 @@ function finish(
 /** The fields that only a live request has. */
 function withoutProgress(state: Queued | Running) {
   if (state.status === 'queued') {
-    const { wait: _, hold: __, ...rest } = state;
+    const { wait: _, holdMicros: __, ...rest } = state;
     return rest;
   }
   const { current: _, ...rest } = state;

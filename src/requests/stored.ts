@@ -17,7 +17,7 @@ export function parseState(text: string): RequestState | Tombstone {
   if (stored.status === 'deleted') return { ...stored, usage: stored.usage ?? null };
   const state = { ...added, ...stored };
   if (state.status === 'succeeded') return { ...state, outputWarnings: state.outputWarnings ?? [] };
-  if (state.status === 'queued') return { ...state, hold: state.hold ?? null };
+  if (state.status === 'queued') return { ...state, holdMicros: state.holdMicros ?? 0 };
   if (state.status !== 'running' || state.current.job !== undefined) return state;
   return { ...state, current: { ...state.current, job: null } };
 }

@@ -189,12 +189,6 @@ interface StateBase extends RequestSpec {
   readonly reusedFrom: RequestId | null;
 }
 
-/** Money of the user's budget that is kept for a request, and since when. */
-export interface Hold {
-  readonly micros: number;
-  readonly at: number;
-}
-
 /** What a request waits for. Only the first two want a slot. */
 export type Wait =
   | { readonly for: 'slot' }
@@ -215,8 +209,8 @@ export type WaitReason = 'backoff' | 'throttled' | 'breaker_open' | 'provider_qu
 export interface Queued extends StateBase {
   readonly status: 'queued';
   readonly wait: Wait;
-  /** Null when nothing is kept for it: it costs nothing, or takes what is there when it has a slot. */
-  readonly hold: Hold | null;
+  /** Kept for it of the user's budget; 0 when it costs nothing, or takes what is there at its turn. */
+  readonly holdMicros: number;
 }
 
 export interface Running extends StateBase {

@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/accounts/types';
 
 const start = Date.UTC(2026, 10, 30, 20);
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
+const monthOf = (at: number) => new Date(at).toISOString().slice(0, 7);
 
 const someLimits: fc.Arbitrary<Limits> = fc.record({
   requests_per_minute: fc.oneof(
@@ -152,8 +153,8 @@ describe('admission, whatever comes', () => {
         let usage = freshUsage(limits, start);
         let now = start;
         const admitted: { at: number; units: number }[] = [];
-        const running: { at: number; micros: number }[] = [];
-        const ended: { at: number; micros: number }[] = [];
+        const running: number[] = [];
+        let spent = { month: monthOf(start), micros: 0 };
         for (const event of events) {
           now += event.step;
           if (event.do === 'admit') {
@@ -175,21 +176,19 @@ describe('admission, whatever comes', () => {
             const request = admitted.shift();
             if (request) usage = refund(usage, request.units, request.at, now);
           } else if (event.do === 'reserve') {
-            const holds = { at: now, micros: event.micros };
-            usage = rebook(usage, { held: null, holds, costs: [] }, now);
-            running.push(holds);
+            const change = { heldMicros: 0, holdMicros: event.micros, costMicros: 0 };
+            usage = rebook(usage, change, now);
+            running.push(event.micros);
           } else {
-            const call = running.shift();
-            if (!call) continue;
-            const cost = { at: call.at, micros: event.micros };
-            usage = rebook(usage, { held: call, holds: null, costs: [cost] }, now);
-            ended.push(cost);
+            const heldMicros = running.shift();
+            if (heldMicros === undefined) continue;
+            const change = { heldMicros, holdMicros: 0, costMicros: event.micros };
+            usage = rebook(usage, change, now);
+            if (monthOf(now) > spent.month) spent = { month: monthOf(now), micros: 0 };
+            spent.micros += event.micros;
           }
-          const sameMonth = (entry: { at: number }) =>
-            new Date(entry.at).getUTCMonth() === new Date(now).getUTCMonth();
-          const taken = [...running, ...ended]
-            .filter(sameMonth)
-            .reduce((sum, entry) => sum + entry.micros, 0);
+          const held = running.reduce((sum, micros) => sum + micros, 0);
+          const taken = held + (monthOf(now) > spent.month ? 0 : spent.micros);
           expect(budgetLeftMicros(usage, limits, now)).toBe(3_000_000 - taken);
           const sameDay = (entry: { at: number }) => dayOf(entry.at) === dayOf(now);
           const units = admitted.filter(sameDay).reduce((sum, entry) => sum + entry.units, 0);
