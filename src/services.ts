@@ -1,19 +1,5 @@
 /** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
-import { waitUntil } from 'cloudflare:workers';
-import { createAuditService } from './accounts/audit-service';
-import { createAuditStore } from './accounts/audit-store';
-import { createAuthenticate } from './accounts/authenticate';
-import { createDeletionService } from './accounts/deletion-service';
-import { createUserNames } from './accounts/directory';
-import { createKeyService } from './accounts/key-service';
-import { createKeyStore } from './accounts/key-store';
-import { createReadKey } from './accounts/keys';
-import { createMeService } from './accounts/me-service';
-import { createAccountService } from './accounts/service';
-import { createSignIn } from './accounts/sign-in';
-import { createAccountStore } from './accounts/store';
-import { createUsageService } from './accounts/usage-service';
-import { createUsageStore } from './accounts/usage-store';
+import { createAccountServices } from './account-services';
 import { createEraser } from './foreman/erasing';
 import { writeNews } from './foreman/index-writer';
 import { createPresenter } from './foreman/kinds';
@@ -36,7 +22,6 @@ import {
 } from './platform/fetch-untrusted';
 import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
-import { createShield } from './platform/shield';
 import { createDeadLetterService } from './requests/dead-letter-service';
 import { createDeadLetterStore } from './requests/dead-letter-store';
 import type { Message, WorkQueue } from './requests/dead-letters';
@@ -48,7 +33,6 @@ import { applyStyle } from './styles/apply';
 import { createStyleService } from './styles/service';
 import { createStyleStore } from './styles/store';
 import { createWebhookService } from './webhooks/service';
-import { createSecret } from './webhooks/signature';
 import { getFinishedOf } from './webhooks/store';
 
 export type Services = ReturnType<typeof createServices>;
@@ -68,7 +52,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /** @throws Error naming every faulty setting. */
 export function createServices(env: Env) {
   const read = readSettings(env);
-  const { settings, generation: made, keySigning, signIn: signInSettings } = read;
+  const { settings, generation: made } = read;
   const now = () => Date.now();
   const log = consoleLogger;
   const { catalog, providers } = made;
@@ -91,41 +75,14 @@ export function createServices(env: Env) {
 
   const allBreakers = createBreakers({ env, log, now });
   const breakers = createBreakerWatch(allBreakers, catalog);
-  const shield = createShield({ limiter: env.SHIELD, log });
-  const names = createUserNames(env);
-  const signIn = createSignIn({
-    settings: signInSettings,
+  const accountServices = createAccountServices({
+    env,
+    read,
+    foreman,
     fetch: fetchNow,
-    findUser: names.find,
-    ensureUser: (input) => accounts.ensureUser(input),
-    keepAlive: waitUntil,
     sleep,
     now,
     log,
-  });
-  const authenticate = createAuthenticate({
-    readKey: createReadKey(keySigning),
-    adminToken: settings.adminToken,
-    signIn,
-    authorize: (credential) => foreman(credential.userId).authorize(credential),
-    countFailure: (from) => shield.count('auth', from),
-    now,
-  });
-  const accounts = createAccountService({
-    foreman,
-    names,
-    store: createAccountStore(env.DB),
-    now,
-    createWebhookSecret: createSecret,
-    defaultLimits: read.defaultLimits,
-  });
-  const keyStore = createKeyStore(env.DB);
-  const keys = createKeyService({ foreman, store: keyStore, now, signing: keySigning });
-  const me = createMeService({ foreman });
-  const audit = createAuditService({ store: createAuditStore(env.DB), sleep, log });
-  const usage = createUsageService({
-    store: createUsageStore(env.DB),
-    getUser: (id) => accounts.getUser(id),
   });
   const imageStore = createImageStore({ buckets: env, db: env.DB });
   const uploadRetentionMs = settings.imageRetentionMs;
@@ -186,20 +143,14 @@ export function createServices(env: Env) {
     foreman,
     nudge: (userId: UserId, job: { request: RequestId; attempt: number }) =>
       foreman(userId).nudge(job),
-    authenticate,
+    ...accountServices,
     answerNotes,
-    shield,
-    accounts,
-    keys,
-    me,
-    audit,
-    usage,
     images,
     styles,
     breakerAdmin: {
       breakers: allBreakers,
       targets: () => breakers.targets(),
-      record: audit.record,
+      record: accountServices.audit.record,
       now,
     },
     requestStore,
@@ -224,7 +175,6 @@ export function createServices(env: Env) {
     },
     webhookConsumer: { foreman, fetchUntrusted, now, sleep, log },
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
-    deletions: createDeletionService({ foreman }),
     deletionConsumer: { foreman, eraser: createEraser(env), sleep, log },
     deadLetters: { store: deadLetterStore, foreman, now, log },
     deadLetterService: createDeadLetterService({

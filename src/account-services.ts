@@ -1,0 +1,76 @@
+/** Who may do what, wired together: keys, sign-in, users, and what is kept of them. */
+import { waitUntil } from 'cloudflare:workers';
+import { createAuditService } from './accounts/audit-service';
+import { createAuditStore } from './accounts/audit-store';
+import { createAuthenticate } from './accounts/authenticate';
+import { createDeletionService } from './accounts/deletion-service';
+import { createUserNames } from './accounts/directory';
+import { createKeyService } from './accounts/key-service';
+import { createKeyStore } from './accounts/key-store';
+import { createReadKey } from './accounts/keys';
+import { createMeService } from './accounts/me-service';
+import { createAccountService } from './accounts/service';
+import { createSignIn } from './accounts/sign-in';
+import { createAccountStore } from './accounts/store';
+import { createUsageService } from './accounts/usage-service';
+import { createUsageStore } from './accounts/usage-store';
+import type { RemoteForeman } from './foreman/stub';
+import type { UserId } from './platform/ids';
+import type { Logger } from './platform/log';
+import { createShield } from './platform/shield';
+import type { readSettings } from './settings';
+import { createSecret } from './webhooks/signature';
+
+export interface AccountDeps {
+  readonly env: Env;
+  readonly read: ReturnType<typeof readSettings>;
+  readonly foreman: (userId: UserId) => RemoteForeman;
+  readonly fetch: typeof fetch;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export function createAccountServices({ env, read, foreman, fetch, sleep, now, log }: AccountDeps) {
+  const shield = createShield({ limiter: env.SHIELD, log });
+  const names = createUserNames(env);
+  const accounts = createAccountService({
+    foreman,
+    names,
+    store: createAccountStore(env.DB),
+    now,
+    createWebhookSecret: createSecret,
+    defaultLimits: read.defaultLimits,
+  });
+  const signIn = createSignIn({
+    settings: read.signIn,
+    fetch,
+    findUser: names.find,
+    ensureUser: (input) => accounts.ensureUser(input),
+    keepAlive: waitUntil,
+    sleep,
+    now,
+    log,
+  });
+  const { keySigning: signing } = read;
+  return {
+    shield,
+    accounts,
+    authenticate: createAuthenticate({
+      readKey: createReadKey(signing),
+      adminToken: read.settings.adminToken,
+      signIn,
+      authorize: (credential) => foreman(credential.userId).authorize(credential),
+      countFailure: (from) => shield.count('auth', from),
+      now,
+    }),
+    keys: createKeyService({ foreman, store: createKeyStore(env.DB), now, signing }),
+    me: createMeService({ foreman }),
+    audit: createAuditService({ store: createAuditStore(env.DB), sleep, log }),
+    usage: createUsageService({
+      store: createUsageStore(env.DB),
+      getUser: (id) => accounts.getUser(id),
+    }),
+    deletions: createDeletionService({ foreman }),
+  };
+}
