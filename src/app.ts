@@ -1,11 +1,11 @@
 /** The HTTP surface: middleware order, feature mounts, the OpenAPI document, and error mapping. */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { createAuditRoutes } from './accounts/audit-routes';
-import { createDeletionRoutes } from './accounts/deletion-routes';
-import { createKeyRoutes } from './accounts/key-routes';
-import { createMeRoutes } from './accounts/me-routes';
+import { createAuditRoutes } from './accounts/audit/routes';
+import { createDeletionRoutes } from './accounts/deletion/routes';
+import { createKeyRoutes } from './accounts/keys/routes';
+import { createMeRoutes } from './accounts/me/routes';
 import { createAccountRoutes } from './accounts/routes';
-import { createUsageRoutes } from './accounts/usage-routes';
+import { createUsageRoutes } from './accounts/usage/routes';
 import { docsPage } from './docs';
 import { createBatchRoutes } from './generation/batch-routes';
 import { createBreakerRoutes } from './generation/breaker/routes';

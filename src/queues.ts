@@ -2,7 +2,7 @@
  * Message type → consumer. Each message is answered on its own: a poison one among good ones is
  * stored as a dead letter and holds nobody up.
  */
-import { claimDeletion } from './accounts/deletion-consumer';
+import { claimDeletion } from './accounts/deletion/consumer';
 import { deleteAccountMessageSchema } from './accounts/types';
 import { cancelJob } from './generation/cancel-job';
 import { claimGeneration } from './generation/consumer';

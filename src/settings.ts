@@ -1,7 +1,7 @@
 /** Everything the operator may say, read once per isolate. A fault stops the start. */
 import { readDefaultLimits } from './accounts/default-limits';
-import { readKeySigning } from './accounts/key-signing';
-import { readSignInSettings } from './accounts/sign-in-settings';
+import { readKeySigning } from './accounts/keys/signing';
+import { readSignInSettings } from './accounts/sign-in/settings';
 import { readGenerationSettings } from './generation/settings';
 import { parseSettings, SettingsError } from './platform/config';
 

@@ -22,8 +22,8 @@ const FACES = ['service', 'types', 'errors'];
 /** Modules that other features may import although they are none of the three faces. */
 const otherFaces: Readonly<Record<string, string>> = {
   'accounts/admin-only': 'stands before every route of the operator’s',
-  'accounts/audit': 'whoever changes something puts it on record in the same words',
-  'accounts/audit-store': 'a store puts what it changes on record in the same batch',
+  'accounts/audit/event': 'whoever changes something puts it on record in the same words',
+  'accounts/audit/store': 'a store puts what it changes on record in the same batch',
   'accounts/authenticate': 'every route asks it who is calling',
   'requests/view': 'the request as clients see it, also in webhooks and in other answers',
   'requests/answers': 'a submission of any kind is answered the same way',
@@ -135,8 +135,8 @@ const rules: readonly Rule[] = [
     except: {
       'requests/ledger.ts': 'rows of requests',
       'requests/erasing.ts': 'rows of requests, at the end of their user',
-      'accounts/deletion-rows.ts': 'the row of the deletion of a user',
-      'accounts/audit-rows.ts': 'rows of the audit log',
+      'accounts/deletion/rows.ts': 'the row of the deletion of a user',
+      'accounts/audit/rows.ts': 'rows of the audit log',
       'accounts/limits.ts': 'rows of the account',
       'requests/abandoned.ts': 'rows of jobs that nobody wants any more',
       'requests/reuse.ts': 'rows of what equal requests share',
@@ -148,10 +148,10 @@ const rules: readonly Rule[] = [
     rule: 'D1 is spoken to by stores only',
     pattern: /\.prepare\(/,
     except: {
-      'accounts/key-store.ts': 'keys',
+      'accounts/keys/store.ts': 'keys',
       'accounts/store.ts': 'users',
-      'accounts/audit-store.ts': 'the audit trail',
-      'accounts/usage-store.ts': 'what requests have used',
+      'accounts/audit/store.ts': 'the audit trail',
+      'accounts/usage/store.ts': 'what requests have used',
       'images/store.ts': 'images',
       'requests/store.ts': 'requests',
       'styles/store.ts': 'styles',
@@ -180,8 +180,8 @@ describe('what stands where', () => {
   const pure = [
     'accounts/admission.ts',
     'accounts/caps.ts',
-    'accounts/token-claims.ts',
-    'accounts/usage.ts',
+    'accounts/sign-in/claims.ts',
+    'accounts/usage/facts.ts',
     'generation/asks.ts',
     'generation/assess.ts',
     'generation/breaker/circuit.ts',

@@ -2,7 +2,7 @@
 // table fails the last tests.
 import { env, exports } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { issueKey } from '../src/accounts/keys';
+import { issueKey } from '../src/accounts/keys/text';
 import type { Scope, UserId } from '../src/accounts/types';
 import { createApp } from '../src/app';
 import { callbackUrl } from '../src/generation/callbacks';

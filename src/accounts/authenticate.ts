@@ -6,7 +6,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Asking } from '../platform/http';
 import { accountSuspended, forbidden, notOperator, unauthorized } from './errors';
-import type { ReadKey } from './keys';
+import type { ReadKey } from './keys/text';
 import type { Authorization, By, Credential, Scope, TokenCredential, Whence } from './types';
 
 export interface Authenticate {

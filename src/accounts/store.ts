@@ -2,7 +2,7 @@
  * Users in D1: the index for lists. Written by the projector only, from what a user's
  * foreman reports; running twice or out of order changes nothing.
  */
-import { keyStatements } from './key-store';
+import { keyStatements } from './keys/store';
 import type { AccountNews } from './limits';
 import {
   type Account,

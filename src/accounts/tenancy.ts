@@ -4,8 +4,8 @@
  */
 import type { JsonObject } from '../platform/json';
 import { freshUsage } from './admission';
-import { auditEvent } from './audit';
-import { createAudit } from './audit-rows';
+import { auditEvent } from './audit/event';
+import { createAudit } from './audit/rows';
 import * as rows from './limits';
 import type { Account, AccountStatus, By, Limits } from './types';
 

@@ -4,10 +4,10 @@
  * emptied. What stays is the deletion itself, so that nothing that comes late brings anything back.
  * Runs inside one transaction.
  */
-import { auditEvent } from '../accounts/audit';
-import { createAudit } from '../accounts/audit-rows';
-import * as rules from '../accounts/deletion';
-import { saveDeletion } from '../accounts/deletion-rows';
+import { auditEvent } from '../accounts/audit/event';
+import { createAudit } from '../accounts/audit/rows';
+import * as rules from '../accounts/deletion/progress';
+import { saveDeletion } from '../accounts/deletion/rows';
 import * as accounts from '../accounts/limits';
 import type { Creation, NewAccount } from '../accounts/tenancy';
 import type { By } from '../accounts/types';

@@ -1,9 +1,9 @@
 /** Where everything of a user lies outside the foreman, and how it is deleted there. */
-import type { Eraser } from '../accounts/deletion-consumer';
+import type { Eraser } from '../accounts/deletion/consumer';
 import { createUserNames } from '../accounts/directory';
-import { deleteKeysOf } from '../accounts/key-store';
+import { deleteKeysOf } from '../accounts/keys/store';
 import { deleteUserStatement } from '../accounts/store';
-import { deleteUsageOf } from '../accounts/usage-store';
+import { deleteUsageOf } from '../accounts/usage/store';
 import { type Buckets, bucketFor } from '../images/buckets';
 import { deleteImagesOf, deleteObjects, deleteUploadsOf, listObjectKeys } from '../images/store';
 import type { RequestId } from '../platform/ids';

@@ -1,8 +1,8 @@
 /** Writes a foreman's news into D1, each feature's rows by its own statements. */
-import { auditStatement } from '../accounts/audit-store';
+import { auditStatement } from '../accounts/audit/store';
 import { accountStatements } from '../accounts/store';
-import { usageOf } from '../accounts/usage';
-import { type RequestUse, usageStatements } from '../accounts/usage-store';
+import { usageOf } from '../accounts/usage/facts';
+import { type RequestUse, usageStatements } from '../accounts/usage/store';
 import { imagesOf } from '../generation/present';
 import { deleteImageStatements, imageStatements } from '../images/store';
 import { upsertStatement } from '../requests/store';

@@ -3,11 +3,11 @@
  * the caller's credential has been checked.
  */
 import { type Admission, admit, admitReady } from '../accounts/admission';
-import { auditEvent, byOf } from '../accounts/audit';
-import { createAudit } from '../accounts/audit-rows';
+import { auditEvent, byOf } from '../accounts/audit/event';
+import { createAudit } from '../accounts/audit/rows';
 import * as accounts from '../accounts/limits';
 import type { Credential, Denial, Limits, Refusal } from '../accounts/types';
-import { usageOf } from '../accounts/usage';
+import { usageOf } from '../accounts/usage/facts';
 import { imagesOf } from '../generation/present';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';

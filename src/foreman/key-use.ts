@@ -1,5 +1,5 @@
 /** Keeps roughly when a key was last used, beside the call that uses it. */
-import { isUseNoted, noteUse } from '../accounts/key-ring';
+import { isUseNoted, noteUse } from '../accounts/keys/ring';
 import type { Credential } from '../accounts/types';
 import { consoleLogger } from '../platform/log';
 import { type Desk, wakeProjector } from './desk';

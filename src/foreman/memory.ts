@@ -2,8 +2,8 @@
  * What a foreman knows without a row: who holds a lease, how many requests hold a slot or wait, and
  * whether the projector has been woken. All of it is rebuilt from the rows when the object wakes.
  */
-import type { Deletion } from '../accounts/deletion';
-import { loadDeletion } from '../accounts/deletion-rows';
+import type { Deletion } from '../accounts/deletion/progress';
+import { loadDeletion } from '../accounts/deletion/rows';
 import * as accounts from '../accounts/limits';
 import { confirmDueAt } from '../platform/backoff';
 import type { RequestId } from '../platform/ids';

@@ -2,8 +2,8 @@
  * What D1 does not know yet: requests, finished deliveries, the account and its keys, and what is on
  * record. The projector pulls, writes, and confirms what it wrote; a change in between stays news.
  */
-import type { AuditEvent } from '../accounts/audit';
-import * as audit from '../accounts/audit-rows';
+import type { AuditEvent } from '../accounts/audit/event';
+import * as audit from '../accounts/audit/rows';
 import * as accounts from '../accounts/limits';
 import type { Account, KeyRecord } from '../accounts/types';
 import { confirmDueAt } from '../platform/backoff';

@@ -4,10 +4,10 @@
  * Messages leave after the commit and are sent again until their receiver confirms them.
  */
 import { DurableObject } from 'cloudflare:workers';
-import type { Deletion } from '../accounts/deletion';
-import * as keyRing from '../accounts/key-ring';
+import type { Deletion } from '../accounts/deletion/progress';
+import * as keyRing from '../accounts/keys/ring';
 import * as accounts from '../accounts/limits';
-import { describe, type Me, rateLimitOf } from '../accounts/me';
+import { describe, type Me, rateLimitOf } from '../accounts/me/view';
 import * as tenancy from '../accounts/tenancy';
 import type { Account, Authorization, By, Credential, KeyRecord, Scope } from '../accounts/types';
 import type { DeliveryId, KeyId, RequestId } from '../platform/ids';

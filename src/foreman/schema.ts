@@ -1,6 +1,6 @@
 /** The tables of one user's foreman. Append a step, never edit one: objects upgrade as they wake. */
-import { auditTables } from '../accounts/audit-rows';
-import { deletionTables } from '../accounts/deletion-rows';
+import { auditTables } from '../accounts/audit/rows';
+import { deletionTables } from '../accounts/deletion/rows';
 import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
 import { followerTables, requestTables, unfundedTables } from '../requests/ledger';

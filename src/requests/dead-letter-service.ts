@@ -1,5 +1,5 @@
 /** What an operator does with dead letters: look, send again, remove. */
-import { type AuditAction, auditEvent } from '../accounts/audit';
+import { type AuditAction, auditEvent } from '../accounts/audit/event';
 import type { By } from '../accounts/types';
 import type { Revival, ReviveAnswer } from '../foreman/reviving';
 import { decodeCursor, encodeCursor } from '../platform/cursor';

@@ -1,6 +1,6 @@
 /** Dead letters in D1. What an operator does with one and the record of it are one batch. */
-import type { AuditEvent } from '../accounts/audit';
-import { auditStatement } from '../accounts/audit-store';
+import type { AuditEvent } from '../accounts/audit/event';
+import { auditStatement } from '../accounts/audit/store';
 import type { Json } from '../platform/json';
 import type { DeadLetter, LetterId, LetterType } from './dead-letters';
 import type { RequestId, UserId } from './types';

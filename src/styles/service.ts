@@ -1,5 +1,5 @@
 /** The use cases of styles. A style that is in use outlives a D1 outage as this isolate's copy. */
-import { auditEvent } from '../accounts/audit';
+import { auditEvent } from '../accounts/audit/event';
 import type { By } from '../accounts/types';
 import { decodeCursor, encodeCursor } from '../platform/cursor';
 import type { Logger } from '../platform/log';

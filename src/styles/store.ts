@@ -1,6 +1,6 @@
 /** Styles in D1, which is their authority. A change and the record of it are one batch. */
-import type { AuditEvent } from '../accounts/audit';
-import { auditStatement } from '../accounts/audit-store';
+import type { AuditEvent } from '../accounts/audit/event';
+import { auditStatement } from '../accounts/audit/store';
 import type { Style, StyleDefaults } from './types';
 
 export interface StyleStore {

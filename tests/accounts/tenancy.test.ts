@@ -1,10 +1,10 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import { getAudit } from '../../src/accounts/audit-rows';
-import * as keyRing from '../../src/accounts/key-ring';
+import { getAudit } from '../../src/accounts/audit/rows';
+import * as keyRing from '../../src/accounts/keys/ring';
 import { confirmNews, getNews, loadAccount, loadUsage, saveUsage } from '../../src/accounts/limits';
-import { describe as describeMe } from '../../src/accounts/me';
+import { describe as describeMe } from '../../src/accounts/me/view';
 import * as tenancy from '../../src/accounts/tenancy';
 import { type Credential, DEFAULT_LIMITS, type KeyRecord } from '../../src/accounts/types';
 import { newId } from '../../src/platform/ids';

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { describe, expect, it } from 'vitest';
 import { createAuthenticate } from '../../src/accounts/authenticate';
-import { createReadKey, issueKey } from '../../src/accounts/keys';
+import { createReadKey, issueKey } from '../../src/accounts/keys/text';
 import type { Scope } from '../../src/accounts/types';
 import { imageIdOf } from '../../src/images/keys';
 import { imageUrl, signedQuery, signedUrl } from '../../src/images/links';

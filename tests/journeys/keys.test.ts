@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import { issueKey } from '../../src/accounts/keys';
+import { issueKey } from '../../src/accounts/keys/text';
 import { createApp } from '../../src/app';
 import { newId } from '../../src/platform/ids';
 import { createServices } from '../../src/services';

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
 import migration from '../../migrations/0003_extend_dead_letters.sql?raw';
-import { auditEvent } from '../../src/accounts/audit';
+import { auditEvent } from '../../src/accounts/audit/event';
 import { newId } from '../../src/platform/ids';
 import { createDeadLetterStore } from '../../src/requests/dead-letter-store';
 import { type DeadLetter, LETTER_LIFE_MS } from '../../src/requests/dead-letters';

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { auditEvent } from '../../src/accounts/audit';
+import { auditEvent } from '../../src/accounts/audit/event';
 import { createLogger } from '../../src/platform/log';
 import { createStyleService } from '../../src/styles/service';
 import { createStyleStore, type StyleStore } from '../../src/styles/store';

@@ -1,7 +1,7 @@
 /** A user with a real foreman object, a key, and calls as a client or a consumer makes them. */
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import type { Me } from '../../src/accounts/me';
+import type { Me } from '../../src/accounts/me/view';
 import type { NewAccount } from '../../src/accounts/tenancy';
 import {
   type By,

@@ -1,7 +1,7 @@
 /** The operator's view of the breakers, and the way to close one by hand. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { adminOnly } from '../../accounts/admin-only';
-import { type AuditEvent, auditEvent } from '../../accounts/audit';
+import { type AuditEvent, auditEvent } from '../../accounts/audit/event';
 import type { Authenticate } from '../../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../../platform/http';
 import { adminSecurity, problemResponses } from '../../platform/openapi';

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { AuditEvent } from '../../../src/accounts/audit';
+import type { AuditEvent } from '../../../src/accounts/audit/event';
 import { unauthorized } from '../../../src/accounts/errors';
 import { type BreakerTarget, createBreakers } from '../../../src/generation/breaker/client';
 import { createBreakerRoutes } from '../../../src/generation/breaker/routes';

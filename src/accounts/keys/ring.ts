@@ -1,0 +1,172 @@
+/**
+ * A user's keys, inside the user's foreman: who may do what. Each function is part of one transaction
+ * there, and safe to call again: a retried call finds its work done.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { auditEvent } from '../audit/event';
+import { createAudit } from '../audit/rows';
+import * as rows from '../limits';
+import type {
+  Authorization,
+  By,
+  Credential,
+  KeyCredential,
+  KeyId,
+  KeyRecord,
+  Scope,
+  TokenCredential,
+} from '../types';
+
+interface RowsNow {
+  readonly sql: SqlStorage;
+  readonly now: number;
+}
+
+/** Null without an account, or with one that is going for good. */
+export function addKey({ sql, now }: RowsNow, key: KeyRecord, by: By): KeyRecord | null {
+  const stored = rows.loadAccount(sql);
+  if (!stored || stored.status === 'deleting') return null;
+  const existing = rows.findKey(sql, key.id);
+  if (existing) return existing;
+  const { version } = rows.raiseVersion(sql, stored);
+  rows.saveKey(sql, { key, version });
+  const { name, scopes } = key;
+  const details = { name, scopes: [...scopes], expires_at: isoOf(key.expiresAt) };
+  const what = { userId: stored.userId, target: key.id, details };
+  createAudit(sql, auditEvent(by, { action: 'key.created', ...what }, now));
+  return key;
+}
+
+/** A key to take the place of another: name and scopes are the other's. */
+export interface Rotation {
+  readonly id: KeyId;
+  readonly successor: Omit<KeyRecord, 'name' | 'scopes' | 'replaces'>;
+  /** How long the other goes on being good, if it has so long. */
+  readonly overlapMs: number;
+}
+
+export type RotateAnswer =
+  | { readonly outcome: 'rotated'; readonly key: KeyRecord }
+  | { readonly outcome: 'revoked' | 'expired' }
+  | { readonly outcome: 'replaced'; readonly by: KeyId };
+
+/** Null for an unknown key, or with an account that is going for good. */
+export function rotateKey({ sql, now }: RowsNow, rotation: Rotation, by: By): RotateAnswer | null {
+  const { id, successor, overlapMs } = rotation;
+  const stored = rows.loadAccount(sql);
+  const old = rows.findKey(sql, id);
+  if (!stored || stored.status === 'deleting' || !old) return null;
+  const replacement = rows.listKeys(sql).find(({ replaces }) => replaces === id);
+  if (replacement?.id === successor.id) return { outcome: 'rotated', key: replacement };
+  if (old.revokedAt !== null) return { outcome: 'revoked' };
+  if (hasExpired(old, now)) return { outcome: 'expired' };
+  if (replacement) return { outcome: 'replaced', by: replacement.id };
+  const expiresAt = Math.min(old.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs);
+  const key: KeyRecord = { ...successor, name: old.name, scopes: old.scopes, replaces: id };
+  const { version } = rows.raiseVersion(sql, stored);
+  rows.saveKey(sql, { key: { ...old, expiresAt }, version });
+  rows.saveKey(sql, { key, version });
+  const ends = { old_expires_at: isoOf(expiresAt), expires_at: isoOf(key.expiresAt) };
+  const details = { replaced_by: key.id, ...ends };
+  const what = { userId: stored.userId, target: id, details };
+  createAudit(sql, auditEvent(by, { action: 'key.rotated', ...what }, now));
+  return { outcome: 'rotated', key };
+}
+
+/** Null for an unknown key. The first revocation keeps its time. */
+export function revokeKey({ sql, now }: RowsNow, id: KeyId, by: By): KeyRecord | null {
+  const stored = rows.loadAccount(sql);
+  const key = rows.findKey(sql, id);
+  if (!stored || !key || key.revokedAt !== null) return key;
+  const revoked = { ...key, revokedAt: now };
+  const { version } = rows.raiseVersion(sql, stored);
+  rows.saveKey(sql, { key: revoked, version });
+  const what = { userId: stored.userId, target: id };
+  createAudit(sql, auditEvent(by, { action: 'key.revoked', ...what }, now));
+  return revoked;
+}
+
+/** Null without an account. */
+export function listKeys({ sql }: Pick<RowsNow, 'sql'>): KeyRecord[] | null {
+  return rows.loadAccount(sql) ? rows.listKeys(sql) : null;
+}
+
+/** Whether this credential is good now and may do this; `null` asks for no scope. */
+export function checkCredential(
+  { sql, now }: RowsNow,
+  credential: Credential,
+  scope: Scope | null,
+): Authorization {
+  const account = rows.loadAccount(sql);
+  const grant = grantOf({ sql, now }, credential);
+  if (!account || !grant || account.status === 'deleting')
+    return { ok: false, code: 'unauthorized' };
+  if (account.status === 'suspended') return { ok: false, code: 'account_suspended' };
+  const { name, scopes, expiresAt } = grant;
+  if (scope !== null && !scopes.includes(scope)) return { ok: false, code: 'forbidden' };
+  return { ok: true, name, scopes, until: expiresAt };
+}
+
+/** What trades how well `lastUsedAt` is known against a row per call. */
+const USE_NOTED_FOR_MS = 600_000;
+const DAY_MS = 86_400_000;
+
+/** Whether a use now adds nothing to what is known of the last one. */
+export function isUseNoted({ sql, now }: RowsNow, { keyId }: KeyCredential): boolean {
+  const lastUsedAt = rows.findKey(sql, keyId)?.lastUsedAt ?? Number.NEGATIVE_INFINITY;
+  return now - lastUsedAt < USE_NOTED_FOR_MS;
+}
+
+/**
+ * For a credential that passed and whose use is not noted. Says whether D1 is to hear of it: of the
+ * first use ever, and of the first of a day (UTC).
+ */
+export function noteUse({ sql, now }: RowsNow, { keyId, from }: KeyCredential): boolean {
+  const stored = rows.loadAccount(sql);
+  const key = rows.findKey(sql, keyId);
+  if (!stored || !key) return false;
+  const { lastUsedAt } = key;
+  const used = { ...key, lastUsedAt: now };
+  if (lastUsedAt !== null && dayOf(lastUsedAt) === dayOf(now)) {
+    rows.saveKeyQuietly(sql, used);
+    return false;
+  }
+  const { version } = rows.raiseVersion(sql, stored);
+  rows.saveKey(sql, { key: used, version });
+  if (lastUsedAt === null) {
+    const by: By = { actor: { type: 'key', id: keyId }, from };
+    const what = { userId: stored.userId, target: keyId };
+    createAudit(sql, auditEvent(by, { action: 'key.first_used', ...what }, now));
+  }
+  return true;
+}
+
+const dayOf = (at: number) => Math.floor(at / DAY_MS);
+
+type Grant = Pick<KeyRecord, 'name' | 'scopes' | 'expiresAt'>;
+
+function grantOf({ sql, now }: RowsNow, credential: Credential): Grant | null {
+  const grant = credential.via === 'key' ? grantOfKey(sql, credential) : grantOfToken(credential);
+  return grant && !hasExpired(grant, now) ? grant : null;
+}
+
+const hasExpired = ({ expiresAt }: Pick<KeyRecord, 'expiresAt'>, now: number) =>
+  expiresAt !== null && expiresAt <= now;
+
+const isoOf = (at: number | null) => (at === null ? null : new Date(at).toISOString());
+
+function grantOfKey(sql: SqlStorage, { keyId, secretHash }: KeyCredential): Grant | null {
+  const key = rows.findKey(sql, keyId);
+  return key && key.revokedAt === null && sameHash(key.secretHash, secretHash) ? key : null;
+}
+
+const grantOfToken = ({ subject, scopes, expiresAt }: TokenCredential): Grant => ({
+  name: subject,
+  scopes,
+  expiresAt,
+});
+
+function sameHash(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
+}
