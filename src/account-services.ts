@@ -17,6 +17,7 @@ import { createUsageStore } from './accounts/usage/store';
 import type { RemoteForeman } from './foreman/stub';
 import type { UserId } from './platform/ids';
 import type { Logger } from './platform/log';
+import type { Sleep } from './platform/patience';
 import { createShield } from './platform/shield';
 import type { readSettings } from './settings';
 import { createSecret } from './webhooks/signature';
@@ -25,13 +26,15 @@ export interface AccountDeps {
   readonly env: Env;
   readonly read: ReturnType<typeof readSettings>;
   readonly foreman: (userId: UserId) => RemoteForeman;
+  readonly knowsModel: (id: string) => boolean;
   readonly fetch: typeof fetch;
-  readonly sleep: (ms: number) => Promise<void>;
+  readonly sleep: Sleep;
   readonly now: () => number;
   readonly log: Logger;
 }
 
-export function createAccountServices({ env, read, foreman, fetch, sleep, now, log }: AccountDeps) {
+export function createAccountServices(deps: AccountDeps) {
+  const { env, read, foreman, knowsModel, fetch, sleep, now, log } = deps;
   const shield = createShield({ limiter: env.SHIELD, log });
   const names = createUserNames(env);
   const accounts = createAccountService({
@@ -41,6 +44,7 @@ export function createAccountServices({ env, read, foreman, fetch, sleep, now, l
     now,
     createWebhookSecret: createSecret,
     defaultLimits: read.defaultLimits,
+    knowsModel,
   });
   const signIn = createSignIn({
     settings: read.signIn,

@@ -14,6 +14,7 @@ import { createGenerationRoutes } from './generation/routes';
 import { createHealthRoutes } from './health';
 import { bucketsOf } from './images/buckets';
 import { createImageRoutes } from './images/routes';
+import type { Whence } from './platform/actor';
 import { crossOrigin, preflight } from './platform/cors';
 import { AppError } from './platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from './platform/http';
@@ -71,7 +72,8 @@ export function createApp(services: Services): App {
   app.route('/', createGenerationRoutes({ authenticate, generation, requests, catalog, present }));
   app.route('/', createBatchRoutes({ authenticate, generation, present, describeFault }));
   const linkSecret = settings.linkSigningSecret;
-  app.route('/', createCallbackRoutes({ linkSecret, nudge: services.nudge }));
+  const countForged = (from: Whence) => services.shield.count('callback', from);
+  app.route('/', createCallbackRoutes({ linkSecret, countForged, nudge: services.nudge }));
   app.route('/', createRequestRoutes({ authenticate, requests, present }));
   app.route('/', createDeadLetterRoutes({ authenticate, deadLetters: services.deadLetterService }));
   app.route('/', createStyleRoutes({ authenticate, styles: services.styles }));

@@ -22,6 +22,7 @@ import {
 } from './platform/fetch-untrusted';
 import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
+import { sleep } from './platform/patience';
 import { createDeadLetterService } from './requests/dead-letter-service';
 import { createDeadLetterStore } from './requests/dead-letter-store';
 import type { Message, WorkQueue } from './requests/dead-letters';
@@ -36,18 +37,6 @@ import { createWebhookService } from './webhooks/service';
 import { getFinishedOf } from './webhooks/store';
 
 export type Services = ReturnType<typeof createServices>;
-
-/** Resolves after `ms`, or once the signal aborts. */
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const wake = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal?.addEventListener('abort', wake, { once: true });
-  });
-}
 
 /** @throws Error naming every faulty setting. */
 export function createServices(env: Env) {
@@ -73,12 +62,14 @@ export function createServices(env: Env) {
   const fetchUntrusted = createFetchUntrusted(untrusted);
   const openImage = createOpenImage(createOpenUntrusted(untrusted));
 
+  const knowsModel = (id: string) => catalog.find(id) !== null;
   const allBreakers = createBreakers({ env, log, now });
   const breakers = createBreakerWatch(allBreakers, catalog);
   const accountServices = createAccountServices({
     env,
     read,
     foreman,
+    knowsModel,
     fetch: fetchNow,
     sleep,
     now,
@@ -92,7 +83,6 @@ export function createServices(env: Env) {
     fetchUrl: (input) => fetchImageBytes(fetchUntrusted, input),
     now,
   });
-  const knowsModel = (id: string) => catalog.find(id) !== null;
   const styleStore = createStyleStore(env.DB);
   const styles = createStyleService({ store: styleStore, knowsModel, now, sleep, log });
   const requestStore = createRequestStore(env.DB);
@@ -120,6 +110,7 @@ export function createServices(env: Env) {
     catalog,
     requests,
     inputs,
+    authorize: (credential) => foreman(credential.userId).authorize(credential),
     async style(id) {
       const style = await styles.resolve(id);
       return style && { ...style, apply: (prompts) => applyStyle(style, prompts) };

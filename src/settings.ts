@@ -21,7 +21,9 @@ export function readSettings(env: object) {
   const generation = read(() => readGenerationSettings(env));
   const keySigning = read(() => readKeySigning(env));
   const signIn = read(() => readSignInSettings(env));
-  const defaultLimits = read(() => readDefaultLimits(env));
+  // With a catalogue that cannot be read, its own faults say enough.
+  const knowsModel = (id: string) => !generation || generation.catalog.find(id) !== null;
+  const defaultLimits = read(() => readDefaultLimits(env, knowsModel));
   if (!settings || !generation || !keySigning || !signIn || !defaultLimits)
     throw new SettingsError(lines);
   return { settings, generation, keySigning, signIn, defaultLimits };

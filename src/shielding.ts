@@ -1,9 +1,9 @@
 /** Where the shield stands: before who asks is found out, and behind every answer that denies. */
 import type { MiddlewareHandler } from 'hono';
+import { isDenial } from './accounts/errors';
 import type { App } from './app';
 import type { Whence } from './platform/actor';
 import type { AnswerNotes } from './platform/answer-notes';
-import { AppError } from './platform/errors';
 import type { HttpEnv } from './platform/http';
 import type { Purpose, Shield } from './platform/shield';
 
@@ -16,13 +16,10 @@ export function shieldRoutes(app: App, shield: Shield): void {
     };
   const link = counting('link');
   app.use('/v1/admin/*', counting('admin'));
-  app.use('/v1/callbacks/*', counting('callback'));
   app.use('/v1/images/:id/content', (c, next) =>
     c.req.query('signature') === undefined ? next() : link(c, next),
   );
 }
-
-const DENIALS = ['unauthorized', 'forbidden', 'account_suspended'];
 
 /**
  * What a fault is answered with. A credential may be found wanting here or by its foreman: either
@@ -37,7 +34,7 @@ export async function countedFault(
     readonly from: Whence | undefined;
   },
 ): Promise<unknown> {
-  if (!(fault instanceof AppError) || !DENIALS.includes(fault.code)) return fault;
+  if (!isDenial(fault)) return fault;
   deps.answerNotes.forget();
   if (fault.code !== 'unauthorized' || !deps.from) return fault;
   return deps.shield.count('auth', deps.from).then(

@@ -7,7 +7,7 @@
  * refilled and no day or month begins.
  */
 import { type Asked, capRefusal } from './caps';
-import type { Limits, Refusal } from './types';
+import { type Limits, REQUESTS_POLICY, type Refusal } from './types';
 
 export interface Usage {
   /** Whole and partial requests left in the bucket at `refilledAt`. */
@@ -160,8 +160,8 @@ export function rateLimitHeaders(
   const w = window > 0 && window <= MAX_HEADER_INTEGER ? `;w=${window}` : '';
   const t = untilNextMs === null ? '' : `;t=${Math.ceil(untilNextMs / 1000)}`;
   return {
-    'RateLimit-Policy': `"requests";q=${limits.burst}${w}`,
-    RateLimit: `"requests";r=${left}${t}`,
+    'RateLimit-Policy': `"${REQUESTS_POLICY}";q=${limits.burst}${w}`,
+    RateLimit: `"${REQUESTS_POLICY}";r=${left}${t}`,
   };
 }
 
@@ -190,7 +190,8 @@ function waitingRefusal(input: {
 }): Refusal | null {
   const { waiting, running } = input;
   const { max_running: slots, max_waiting: allowed } = input.limits;
-  if (running < slots || waiting < allowed) return null;
+  // Who waits for money or for a time has no slot: a free one lets in a first, and not all of them.
+  if (waiting < allowed || (running < slots && waiting === 0)) return null;
   return {
     code: 'too_many_waiting',
     limit: 'max_waiting',
@@ -198,7 +199,7 @@ function waitingRefusal(input: {
     used: waiting,
     retryAfterMs: slots === 0 ? null : UNKNOWN_WAIT_MS,
     message:
-      `All ${slots} slots are taken and ${waiting} requests wait; at most ${allowed} may. ` +
+      `${running} requests run, of at most ${slots}, and ${waiting} wait, of at most ${allowed}. ` +
       (slots === 0 ? ASK : 'Send it again once one has ended.'),
   };
 }

@@ -6,8 +6,8 @@ export interface Asked {
   readonly units: number;
   /** Ids as the client names them: the model first, then its fallbacks. */
   readonly models: readonly string[];
-  /** Of one image; null when the request makes none. */
-  readonly megapixels: number | null;
+  /** Of one image; `unbounded` when nobody knows the most, null when the request makes none. */
+  readonly megapixels: number | 'unbounded' | null;
 }
 
 /** Waiting helps against none of these. */
@@ -44,15 +44,19 @@ function unitsRefusal({ units }: Asked, limits: Limits): Refusal | null {
 
 function sizeRefusal({ megapixels }: Asked, limits: Limits): Refusal | null {
   const { max_megapixels: allowed } = limits;
-  if (allowed === null || megapixels === null || megapixels <= allowed) return null;
+  if (allowed === null || megapixels === null) return null;
+  const isUnbounded = megapixels === 'unbounded';
+  if (!isUnbounded && megapixels <= allowed) return null;
   return {
     code: 'limit_exceeded',
     limit: 'max_megapixels',
     allowed,
     used: megapixels,
     retryAfterMs: null,
-    message:
-      `An image of ${megapixels} megapixels is more than the ${allowed} of this account: ` +
-      'ask for a smaller width and height.',
+    message: isUnbounded
+      ? `How large an image this makes is the provider’s to say, and this account may have ${allowed} ` +
+        'megapixels: ask for a width and height, or another model.'
+      : `An image of up to ${megapixels} megapixels is more than the ${allowed} of this account: ` +
+        'ask for a smaller width and height, or another model.',
   };
 }

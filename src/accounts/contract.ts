@@ -2,7 +2,14 @@
 import { z } from '@hono/zod-openapi';
 import { cellOf } from '../platform/ids';
 import { nextCursor } from '../platform/openapi';
-import { type Account, accountStatuses, limitsSchema, regions } from './types';
+import {
+  type Account,
+  accountStatuses,
+  limitsSchema,
+  type Region,
+  regions,
+  regionsInUnion,
+} from './types';
 
 /** Shown in lists and logs of operators: no control characters, no halves of surrogate pairs. */
 export const nameSchema = z
@@ -13,17 +20,20 @@ export const nameSchema = z
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must be well-formed text without control characters')
   .openapi({ example: 'Acme Studio' });
 
+/** `<issuer>|<subject>` of whoever signs in has to fit: a subject alone may have 255 characters. */
+const MAX_EXTERNAL_ID_CHARS = 600;
 /** Compared as it is, character by character. */
 export const externalIdSchema = z
   .string()
   .min(1)
-  .max(200)
+  .max(MAX_EXTERNAL_ID_CHARS)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must be well-formed text without control characters')
   .openapi({ example: 'customer-42' });
 
-export const limitsView = z
-  .object(limitsSchema.shape)
-  .openapi('Limits', { description: '0 means none at all; a null budget means no budget.' });
+export const limitsView = z.object(limitsSchema.shape).openapi('Limits', {
+  description:
+    '0 means none at all. null means no such limit: no budget, images of any size, every model.',
+});
 const partialLimits = limitsSchema.partial().openapi('PartialLimits');
 const regionSchema = z.enum(regions);
 const jurisdictionSchema = z.enum(['eu']);
@@ -44,6 +54,10 @@ export const newUserSchema = z
       description:
         'Where the user’s requests, keys and images are kept, for good. The index for lists and history is elsewhere. Absent: anywhere.',
     }),
+  })
+  .refine(isRegionWithin, {
+    path: ['region'],
+    error: `must be one of ${regionsInUnion.join(', ')} with the jurisdiction eu`,
   })
   .openapi('NewUser');
 export const userChangesSchema = z
@@ -72,6 +86,15 @@ export const userSchema = z
 export const userPageSchema = z
   .object({ items: z.array(userSchema), next_cursor: nextCursor })
   .openapi('UserPage');
+
+function isRegionWithin(place: {
+  readonly region?: Region | undefined;
+  readonly jurisdiction?: 'eu' | undefined;
+}): boolean {
+  const { region, jurisdiction } = place;
+  if (region === undefined || jurisdiction !== 'eu') return true;
+  return (regionsInUnion as readonly Region[]).includes(region);
+}
 
 export const iso = (at: number) => new Date(at).toISOString();
 

@@ -1,7 +1,7 @@
 /** What the operator gives users that are made without limits of their own. */
 import { z } from 'zod';
 import { faultLines, SettingsError } from '../platform/config';
-import { DEFAULT_LIMITS, type Limits, limitsSchema } from './types';
+import { DEFAULT_LIMITS, type Limits, limitsSchema, unknownModelsAt } from './types';
 
 /** An empty string is how `.dev.vars` and shells spell "not set". */
 const settingsSchema = z.object({
@@ -27,8 +27,12 @@ const settingsSchema = z.object({
  * later change of the setting changes no user.
  * @throws SettingsError
  */
-export function readDefaultLimits(env: object): Limits {
+export function readDefaultLimits(env: object, knowsModel: (id: string) => boolean): Limits {
   const parsed = settingsSchema.safeParse(env);
   if (!parsed.success) throw new SettingsError(faultLines(parsed.error));
-  return { ...DEFAULT_LIMITS, ...parsed.data.DEFAULT_LIMITS };
+  const limits = { ...DEFAULT_LIMITS, ...parsed.data.DEFAULT_LIMITS };
+  const unknown = unknownModelsAt(limits.allowed_models, knowsModel);
+  if (unknown.length === 0) return limits;
+  const setting = 'DEFAULT_LIMITS.allowed_models';
+  throw new SettingsError(unknown.map((at) => `${setting}.${at} names no model that there is`));
 }

@@ -33,6 +33,12 @@ export const accountSuspended = () =>
     'This account is suspended; whoever runs this service can lift that.',
   );
 
+const denials = ['unauthorized', 'forbidden', 'account_suspended'] as const satisfies Denial[];
+
+/** It is of who asks, whatever was asked. */
+export const isDenial = (fault: unknown): fault is AppError =>
+  fault instanceof AppError && denials.some((denial) => denial === fault.code);
+
 export function deniedFault(denial: Denial, scope: string): AppError {
   switch (denial) {
     case 'unauthorized':
@@ -63,11 +69,6 @@ export const invalidExpiry = (message: string) =>
     errors: [{ path: 'expires_at', message }],
   });
 
-export const invalidKeyCursor = () =>
-  new AppError<AccountErrorCode>('invalid_request', 'Not valid: cursor.', {
-    errors: [{ path: 'cursor', message: 'is not a cursor of this list' }],
-  });
-
 export const keyListUnavailable = (cause: unknown) =>
   new AppError<AccountErrorCode>('unavailable', 'The list of keys cannot be read right now.', {
     retryAfterMs: 5_000,
@@ -90,6 +91,16 @@ export const begunElsewhere = (externalId: string, userId: UserId) =>
       'another jurisdiction. Repeat it with that one, or take another external id.',
     { extensions: { user_id: userId } },
   );
+
+/** `places` in `limits.allowed_models`. */
+export const unknownModels = (places: readonly number[]) => {
+  const paths = places.map((place) => `limits.allowed_models.${place}`);
+  return new AppError<AccountErrorCode>(
+    'invalid_request',
+    `Not valid: ${paths.slice(0, 5).join(', ')}.`,
+    { errors: paths.map((path) => ({ path, message: 'names no model that there is' })) },
+  );
+};
 
 export const userGoing = () =>
   new AppError<AccountErrorCode>('conflict', 'This user is being deleted.');

@@ -1,7 +1,13 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { type HttpEnv, jsonBody, MAX_ADMIN_JSON_BYTES, validationHook } from '../platform/http';
-import { adminSecurity, pageFields, problemResponses } from '../platform/openapi';
+import {
+  adminSecurity,
+  bodyOf,
+  jsonAnswer,
+  pageFields,
+  problemResponses,
+} from '../platform/openapi';
 import { adminOnly } from './admin-only';
 import type { Authenticate } from './authenticate';
 import {
@@ -19,14 +25,6 @@ interface Deps {
   readonly accounts: AccountService;
 }
 
-const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const body = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true,
-  content: { 'application/json': { schema } },
-});
 // Plain strings: a malformed id is an unknown one, which the service answers with not_found.
 const userParams = z.object({ id: z.string() });
 
@@ -53,9 +51,9 @@ function addUserListRoutes(
     path: '/v1/admin/users',
     summary: 'Create a user',
     middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
-    request: { body: body(newUserSchema) },
+    request: { body: bodyOf(newUserSchema) },
     responses: {
-      201: json(userSchema, 'The user'),
+      201: jsonAnswer(userSchema, 'The user'),
       ...problemResponses(400, 401, 409, 413, 415, 422, 503),
     },
   });
@@ -77,7 +75,10 @@ function addUserListRoutes(
     description: 'Read from the index: a user made a moment ago may not be there yet.',
     middleware: [admins],
     request: { query: z.strictObject({ ...pageFields, ...userFilterFields }) },
-    responses: { 200: json(userPageSchema, 'A page of users'), ...problemResponses(401, 422) },
+    responses: {
+      200: jsonAnswer(userPageSchema, 'A page of users'),
+      ...problemResponses(401, 422),
+    },
   });
   routes.openapi(list, async (c) => {
     const { limit, cursor, status, external_id: externalId } = c.req.valid('query');
@@ -98,7 +99,7 @@ function addUserRoutes(
     summary: 'Read a user',
     middleware: [admins],
     request: { params: userParams },
-    responses: { 200: json(userSchema, 'The user'), ...problemResponses(401, 404) },
+    responses: { 200: jsonAnswer(userSchema, 'The user'), ...problemResponses(401, 404) },
   });
   routes.openapi(get, async (c) => {
     return c.json(presentUser(await accounts.getUser(c.req.valid('param').id)), 200);
@@ -111,10 +112,10 @@ function addUserRoutes(
     summary: "Change a user's name or limits",
     description: 'Limits that are not named stay as they are.',
     middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
-    request: { params: userParams, body: body(userChangesSchema) },
+    request: { params: userParams, body: bodyOf(userChangesSchema) },
     responses: {
-      200: json(userSchema, 'The user'),
-      ...problemResponses(400, 401, 404, 413, 415, 422),
+      200: jsonAnswer(userSchema, 'The user'),
+      ...problemResponses(400, 401, 404, 409, 413, 415, 422),
     },
   });
   routes.openapi(update, async (c) => {
@@ -128,7 +129,7 @@ function addStatusRoutes(
   { accounts }: Deps,
   admins: MiddlewareHandler<HttpEnv>,
 ): void {
-  const responses = { 200: json(userSchema, 'The user'), ...problemResponses(401, 404, 409) };
+  const responses = { 200: jsonAnswer(userSchema, 'The user'), ...problemResponses(401, 404, 409) };
 
   const suspend = createRoute({
     ...admin,

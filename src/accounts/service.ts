@@ -2,8 +2,8 @@
  * Users and their limits. A user's foreman decides and keeps them, the directory whose a name is; D1
  * only lists users.
  */
-import { decodeCursor, encodeCursor } from '../platform/cursor';
-import { AppError } from '../platform/errors';
+import { z } from 'zod';
+import { encodeCursor, idPart, readCursor } from '../platform/cursor';
 import { cellOf, isId, newId } from '../platform/ids';
 import type { UserNames } from './directory';
 import {
@@ -11,11 +11,19 @@ import {
   begunElsewhere,
   externalIdTaken,
   listUnavailable,
+  unknownModels,
   userGoing,
 } from './errors';
 import type { AccountStore, PageKey, UserFilter } from './store';
 import type { AccountChanges, Creation, NewAccount, StatusChange } from './tenancy';
-import type { Account, By, Limits, Region, UserId } from './types';
+import {
+  type Account,
+  type By,
+  type Limits,
+  type Region,
+  type UserId,
+  unknownModelsAt,
+} from './types';
 
 /** What this service asks of a user's foreman. Each method may be called again after a fault. */
 export interface AccountForeman {
@@ -46,6 +54,8 @@ export function createAccountService(deps: {
   readonly createWebhookSecret: () => string;
   /** Where a new user's own limits say nothing. */
   readonly defaultLimits: Limits;
+  /** Also those whose providers are off now: they may be on tomorrow. */
+  readonly knowsModel: (id: string) => boolean;
 }) {
   const foremanOf = (id: string) => deps.foreman(userIdOf(id));
 
@@ -64,9 +74,11 @@ export function createAccountService(deps: {
     /**
      * The name first, then the account. A creation that broke off in between leaves a name whose
      * user has no account: the next one makes it, under the id that is fixed.
-     * @throws AppError `conflict` when the external id is another's.
+     * @throws AppError `conflict` when the external id is another's; `invalid_request` for models
+     * that there are not.
      */
     async createUser(input: NewUser & { readonly by: By }): Promise<Account> {
+      refuseUnknownModels(input.limits, deps);
       const { externalId, by } = input;
       const cell = input.jurisdiction === 'eu' ? 'e' : '0';
       const ownId = newId('usr', deps.now(), cell);
@@ -99,11 +111,14 @@ export function createAccountService(deps: {
       return found('user', await foremanOf(id).getAccount());
     },
 
+    /** @throws AppError `conflict` for a user that is being deleted. */
     async changeUser(
       id: string,
       input: { readonly changes: AccountChanges; readonly by: By },
     ): Promise<Account> {
-      return found('user', await foremanOf(id).changeAccount(input));
+      const foreman = foremanOf(id);
+      refuseUnknownModels(input.changes.limits ?? {}, deps);
+      return staying(found('user', await foreman.changeAccount(input)));
     },
 
     /** Safe to repeat. @throws AppError `conflict` for a user that is being deleted. */
@@ -111,9 +126,7 @@ export function createAccountService(deps: {
       id: string,
       input: { readonly status: StatusChange; readonly by: By },
     ): Promise<Account> {
-      const account = found('user', await foremanOf(id).changeStatus(input));
-      if (account.status !== input.status) throw userGoing();
-      return account;
+      return staying(found('user', await foremanOf(id).changeStatus(input)));
     },
 
     async listUsers(
@@ -131,6 +144,20 @@ export function createAccountService(deps: {
   };
 }
 
+function staying(account: Account): Account {
+  if (account.status === 'deleting') throw userGoing();
+  return account;
+}
+
+/** A slip of the pen would lock a user out in silence. */
+function refuseUnknownModels(
+  { allowed_models: models }: Partial<Limits>,
+  { knowsModel }: { readonly knowsModel: (id: string) => boolean },
+): void {
+  const unknown = unknownModelsAt(models, knowsModel);
+  if (unknown.length > 0) throw unknownModels(unknown);
+}
+
 export function userIdOf(id: string): UserId {
   if (!isId('usr', id)) throw accountNotFound('user');
   return id;
@@ -141,11 +168,9 @@ export function found<T>(what: string, value: T | null): T {
   return value;
 }
 
+const cursorParts = z.tuple([z.number(), idPart('usr')]);
+
 function pageKeyOf(cursor: string): PageKey {
-  const [createdAt, id, ...rest] = decodeCursor(cursor) ?? [];
-  if (typeof createdAt === 'number' && typeof id === 'string' && isId('usr', id) && !rest.length) {
-    return { createdAt, id };
-  }
-  const errors = [{ path: 'cursor', message: 'is not a cursor of this list' }];
-  throw new AppError('invalid_request', 'Not valid: cursor.', { errors });
+  const [createdAt, id] = readCursor(cursor, cursorParts);
+  return { createdAt, id };
 }

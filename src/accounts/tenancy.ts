@@ -35,8 +35,8 @@ export function createAccount({ sql, now }: RowsNow, input: NewAccount, by: By):
   const account = { ...input, version: 1 };
   rows.saveAccount(sql, account);
   rows.saveUsage(sql, freshUsage(input.limits, now));
-  const { userId, name, externalId, region, limits } = input;
-  const details = { name, external_id: externalId, region, limits };
+  const { userId, region, limits } = input;
+  const details = { region, limits };
   createAudit(sql, auditEvent(by, { action: 'user.created', userId, target: null, details }, now));
   return { account: withoutSecret(account), made: true };
 }
@@ -51,7 +51,10 @@ export interface AccountChanges {
   readonly limits?: Partial<Limits> | undefined;
 }
 
-/** Null without an account. What is in the bucket stays; a smaller burst caps it when next read. */
+/**
+ * Null without an account. One that is being deleted stays as it is. What is in the bucket stays; a
+ * smaller burst caps it when next read.
+ */
 export function changeAccount(
   { sql, now }: RowsNow,
   changes: AccountChanges,
@@ -59,9 +62,13 @@ export function changeAccount(
 ): Account | null {
   const stored = rows.loadAccount(sql);
   if (!stored) return null;
+  if (stored.status === 'deleting') return withoutSecret(stored);
   const { name = stored.name, limits = {} } = changes;
   const next = { ...stored, name, limits: { ...stored.limits, ...limits } };
-  const details = { ...changesOf(stored, next), ...changesOf(stored.limits, next.limits) };
+  const details = {
+    ...(name === stored.name ? {} : { name: 'changed' }),
+    ...changesOf(stored.limits, next.limits),
+  };
   if (Object.keys(details).length === 0) return withoutSecret(stored);
   const { userId } = stored;
   createAudit(sql, auditEvent(by, { action: 'user.changed', userId, target: null, details }, now));
@@ -81,12 +88,11 @@ export function changeStatus({ sql, now }: RowsNow, status: StatusChange, by: By
   return withoutSecret(rows.raiseVersion(sql, { ...stored, status }));
 }
 
-/** For the audit: what was, and what is. */
-function changesOf<T extends object>(before: T, after: T): JsonObject {
+/** For the audit: what was, and what is. Names are not for it: it outlives whoever has them. */
+function changesOf(before: Limits, after: Limits): JsonObject {
   const changed = Object.entries(after).flatMap(([field, to]) => {
-    const from: unknown = before[field as keyof T];
-    const isSame = JSON.stringify(from) === JSON.stringify(to);
-    return isSame || field === 'limits' ? [] : [[field, { from, to }]];
+    const from = before[field as keyof Limits];
+    return JSON.stringify(from) === JSON.stringify(to) ? [] : [[field, { from, to }]];
   });
   // Both come from JSON.
   return Object.fromEntries(changed) as JsonObject;

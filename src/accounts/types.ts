@@ -28,12 +28,22 @@ export const limitsSchema = z.strictObject({
   images_per_day: wholeLimit,
   monthly_budget_usd: limit.nullable(),
   max_images_per_request: wholeLimit,
-  /** Of 1,000,000 pixels, for one image. */
-  max_megapixels: limit.nullable(),
+  max_megapixels: limit
+    .nullable()
+    .describe(
+      'Of 1,000,000 pixels, for one image. A request is judged by the most that any target which ' +
+        'can serve it may make; one whose most is not known is more than any limit',
+    ),
   /** Ids as clients ask for them, `auto` among them. */
   allowed_models: z.array(z.string().min(1).max(100)).max(MAX_ALLOWED_MODELS).nullable(),
 });
 export type Limits = z.output<typeof limitsSchema>;
+
+/** Places in `allowed_models` of names that no model has. */
+export const unknownModelsAt = (
+  models: Limits['allowed_models'] | undefined,
+  knowsModel: (id: string) => boolean,
+): number[] => (models ?? []).flatMap((id, index) => (knowsModel(id) ? [] : [index]));
 
 /** For users that are made without limits of their own; the setting of the same name may say otherwise. */
 export const DEFAULT_LIMITS: Limits = {
@@ -47,6 +57,9 @@ export const DEFAULT_LIMITS: Limits = {
   max_megapixels: null,
   allowed_models: null,
 };
+
+/** The only policy that `RateLimit-Policy` names. */
+export const REQUESTS_POLICY = 'requests';
 
 export type RefusalCode =
   | 'rate_limited'
@@ -91,6 +104,10 @@ export interface TokenCredential extends CredentialBase {
 
 export type Credential = KeyCredential | TokenCredential;
 
+/** Whose a token is, by a name that no other issuer can give: of a user, and on record. */
+export const externalIdOf = ({ issuer, subject }: Pick<TokenCredential, 'issuer' | 'subject'>) =>
+  `${issuer}|${subject}`;
+
 export interface KeyRecord {
   readonly id: KeyId;
   readonly name: string;
@@ -120,6 +137,8 @@ export const regions = [
   'me',
 ] as const satisfies readonly DurableObjectLocationHint[];
 export type Region = (typeof regions)[number];
+/** The others reach beyond the European Union, and would say nothing of a user that is kept in it. */
+export const regionsInUnion = ['weur', 'eeur'] as const satisfies readonly Region[];
 
 /** `suspended`: keys refuse, and nothing more is started. `deleting`: for good. */
 export const accountStatuses = ['active', 'suspended', 'deleting'] as const;
@@ -137,15 +156,17 @@ export interface Account {
   readonly version: number;
 }
 
+/** What a credential that passed may do. */
+export interface Grant {
+  readonly scopes: readonly Scope[];
+  readonly name: string;
+  /** When it will be refused; null: not by itself. */
+  readonly until: number | null;
+}
+
 /** The foreman's answer to "may this key do this?". */
 export type Authorization =
-  | {
-      readonly ok: true;
-      readonly scopes: readonly Scope[];
-      readonly name: string;
-      /** When it will be refused; null: not by itself. */
-      readonly until: number | null;
-    }
+  | ({ readonly ok: true } & Grant)
   | { readonly ok: false; readonly code: Denial };
 
 export type Denial = 'unauthorized' | 'forbidden' | 'account_suspended';

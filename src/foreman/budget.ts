@@ -23,6 +23,16 @@ export function keepBudget(desk: Desk, previous: RequestState | null, next: Requ
 }
 
 /**
+ * The sum is moved by what each change makes of one hold, so that a fault in it would stay for good:
+ * rows of an earlier version held nothing at the door, and forgot what was held when a month turned.
+ */
+export function mendHolds(sql: SqlStorage, reservedMicros: number): void {
+  const usage = accounts.loadUsage(sql);
+  if (!usage || usage.reservedMicros === reservedMicros) return;
+  accounts.saveUsage(sql, { ...usage, reservedMicros });
+}
+
+/**
  * As a request sees it: its own hold is there for it. Attempts that are just ending are not yet in
  * the books.
  */

@@ -204,14 +204,21 @@ function sendWakeUp(desk: Desk, deletion: rules.Deletion): void {
 
 /** Each in a transaction of its own, so that one which cannot be read keeps no other from its end. */
 function cancelLive(desk: Desk, isolate: Isolate): void {
+  const calls: rules.OpenCall[] = [];
   for (const id of erasing.getLiveIds(desk.sql, CANCELED_AT_ONCE)) {
-    if (!isolate(() => cancelOne(desk, id))) erasing.setAside(desk.sql, id);
+    const isCanceled = isolate(() => {
+      calls.push(...cancelOne(desk, id));
+    });
+    if (!isCanceled) erasing.setAside(desk.sql, id);
   }
+  const { deletion } = desk.memory;
+  if (deletion) keep(desk, rules.addCalls(deletion, calls));
 }
 
-function cancelOne(desk: Desk, id: RequestId): void {
+/** The call that was running for it, if one was. */
+function cancelOne(desk: Desk, id: RequestId): rules.OpenCall[] {
   const row = ledger.getOne(desk.sql, id);
-  if (!row || row.state.status === 'deleted') return;
+  if (!row || row.state.status === 'deleted') return [];
   const { state, phase } = row;
   const effects: Effect[] = [];
   save({ ...desk, effects }, row, cancel(state, desk.now));
@@ -219,9 +226,8 @@ function cancelOne(desk: Desk, id: RequestId): void {
   desk.effects.push(
     ...effects.filter((e) => !('tell' in e) && !('send' in e && e.send === 'deliver')),
   );
-  const { deletion } = desk.memory;
-  if (!deletion || state.status !== 'running' || phase !== 'running') return;
-  keep(desk, rules.addCalls(deletion, [{ request: id, token: state.current.token, isOpen: true }]));
+  if (state.status !== 'running' || phase !== 'running') return [];
+  return [{ request: id, token: state.current.token, isOpen: true }];
 }
 
 function keep(desk: Desk, deletion: rules.Deletion): void {

@@ -51,6 +51,8 @@ export interface Kind {
   }): Decision;
   /** What a request asks for of what limits cap. */
   asks(spec: RequestSpec): Omit<Asked, 'units'>;
+  /** The least that it can cost at present; 0 when nothing can serve it. */
+  floorMicros(spec: RequestSpec): number;
   /** The targets that could serve the request and have verdicts, in order of preference. */
   targets(state: RequestState): readonly TargetName[];
   /** Until when what came out can be had, epoch ms. */

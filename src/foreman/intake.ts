@@ -18,7 +18,7 @@ import { LEASE_MS, phaseOf } from '../requests/queueing';
 import type { Queued, RequestSpec, RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
-import { findReady, forgetReusable, joinOrMake } from './reusing';
+import { canJoin, findReady, forgetReusable, joinOrMake } from './reusing';
 
 export type Denied = { readonly outcome: Denial };
 
@@ -52,15 +52,16 @@ export type ReadAnswer =
   | Denied;
 
 export function submit(desk: Desk, submission: Submission): SubmitAnswer {
-  const { spec } = submission;
   const earlier = replay(desk, submission);
   if (earlier) return earlier;
+  const spec = atTodaysPrice(desk, submission.spec);
 
   const account = accounts.loadAccount(desk.sql);
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { outcome: 'unauthorized' };
   const { limits } = account;
-  const holdMicros = entryHold(spec);
+  // Who waits for an equal request costs nothing, so no want of money refuses it.
+  const holdMicros = canJoin(desk, spec) ? 0 : entryHold(spec);
   const queued = lifecycle.accept(spec, submission.warnings, holdMicros);
   const asked = { units: spec.units, ...desk.kinds[spec.kind].asks(spec) };
   const ready = findReady(desk, queued);
@@ -77,6 +78,12 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const state = ready ?? start(desk, queued, limits);
   insert(desk, state);
   return { outcome: 'accepted', ...snapshotOf(desk, state) };
+}
+
+/** What is tried again has the least that it cost when it was first asked for. */
+function atTodaysPrice(desk: Desk, spec: RequestSpec): RequestSpec {
+  if (spec.retryOf === null) return spec;
+  return { ...spec, floorMicros: desk.kinds[spec.kind].floorMicros(spec) };
 }
 
 function admitToMake(

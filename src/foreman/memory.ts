@@ -14,6 +14,7 @@ import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing
 import * as reusable from '../requests/reuse';
 import type { Pace, TargetName, TargetVerdicts } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
+import { mendHolds } from './budget';
 
 export interface Lease {
   readonly token: string;
@@ -66,7 +67,9 @@ export function recall(sql: SqlStorage, now: number): Memory {
     alarmAt: null,
   };
   const grace = ledger.getGrace(sql);
-  for (const { phase, id, token } of ledger.getLive(sql)) {
+  let heldMicros = 0;
+  for (const { phase, id, token, holdMicros } of ledger.getLive(sql)) {
+    heldMicros += holdMicros;
     count(memory, phase, 1);
     if (token === null) continue;
     const until = grace.get(token) ?? now + LEASE_MS;
@@ -74,6 +77,7 @@ export function recall(sql: SqlStorage, now: number): Memory {
     memory.leases.set(id, { token, until, graced: true });
   }
   for (const token of grace.keys()) ledger.deleteGrace(sql, token);
+  mendHolds(sql, heldMicros);
   return memory;
 }
 

@@ -43,6 +43,7 @@ export interface Heard<T> {
 }
 
 type Named = { readonly credential: Credential; readonly id: RequestId };
+type Granted = Extract<Authorization, { readonly ok: true }>;
 
 export class Foreman extends DurableObject<Env> {
   readonly #memory: Memory;
@@ -246,7 +247,7 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => deleting.report(desk, report));
   }
 
-  addKey({ key, by }: { key: KeyRecord; by: By }): KeyRecord | null {
+  addKey({ key, by }: { key: KeyRecord; by: By }): KeyRecord | keyRing.Going | null {
     return this.#changeAccount((desk) => keyRing.addKey(desk, key, by));
   }
 
@@ -270,9 +271,10 @@ export class Foreman extends DurableObject<Env> {
   }
 
   me(credential: Credential): Heard<Me | null | intake.Denied> {
-    return this.#asked(credential, 'requests:read', () => {
+    return this.#asked(credential, 'requests:read', (grant) => {
       const { active: running, waiting } = this.#memory;
-      return describe({ ...this.#fixed, now: Date.now() }, { credential, running, waiting });
+      const asked = { credential, grant, running, waiting };
+      return describe({ ...this.#fixed, now: Date.now() }, asked);
     });
   }
 
@@ -312,10 +314,14 @@ export class Foreman extends DurableObject<Env> {
   }
 
   /** The credential first, then the work; nothing comes in between. */
-  #asked<T>(credential: Credential, scope: Scope, work: () => T): Heard<T | intake.Denied> {
+  #asked<T>(
+    credential: Credential,
+    scope: Scope,
+    work: (grant: Granted) => T,
+  ): Heard<T | intake.Denied> {
     const allowed = this.#check(credential, scope);
     if (!allowed.ok) return { answer: { outcome: allowed.code }, rateLimit: null };
-    return { answer: work(), rateLimit: this.#rateLimit() };
+    return { answer: work(allowed), rateLimit: this.#rateLimit() };
   }
 
   #check(credential: Credential, scope: Scope | null): Authorization {
@@ -334,11 +340,10 @@ export class Foreman extends DurableObject<Env> {
   }
 
   #changeAccount<T>(change: (desk: Desk) => T | null): T | null {
-    if (this.#memory.deletion) return null;
     return this.#change((desk) => {
       const changed = change(desk);
       const account = accounts.loadAccount(desk.sql);
-      if (changed !== null && account) {
+      if (changed !== null && account && account.status !== 'deleting') {
         wakeProjector(desk, account.userId);
         fillSlots(desk);
       }

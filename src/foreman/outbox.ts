@@ -7,6 +7,7 @@ import { type Buckets, bucketFor } from '../images/buckets';
 import { deleteObjects, listObjectKeys } from '../images/store';
 import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
+import { within } from '../platform/patience';
 import type { AbandonedJob } from '../requests/abandoned';
 import type { CancelMessage } from '../requests/types';
 import type { Effect } from './desk';
@@ -30,7 +31,8 @@ export function createOutbox(
     for (let from = 0; from < bodies.length; from += BATCH) {
       const batch = bodies.slice(from, from + BATCH).map((body) => ({ body }));
       try {
-        await withTimeout(batch.length === 1 ? queue.send(bodies[from]) : queue.sendBatch(batch));
+        const sent = batch.length === 1 ? queue.send(bodies[from]) : queue.sendBatch(batch);
+        await within<unknown>(SEND_TIMEOUT_MS, sent);
       } catch (error) {
         log.warn('queue.send_failed', { queue: name, count: batch.length, error });
       }
@@ -68,7 +70,7 @@ export function createOutbox(
 
     async purge(id) {
       try {
-        await withTimeout(purgeObjects(bucketFor(env, id), id));
+        await within(SEND_TIMEOUT_MS, purgeObjects(bucketFor(env, id), id));
         return true;
       } catch (error) {
         log.warn('images.purge_failed', { request_id: id, error });
@@ -85,16 +87,4 @@ function cancelMessage(userId: UserId, job: AbandonedJob): CancelMessage {
 
 async function purgeObjects(bucket: R2Bucket, id: RequestId): Promise<void> {
   await deleteObjects(bucket, await listObjectKeys(bucket, id));
-}
-
-async function withTimeout(work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('timed out')), SEND_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

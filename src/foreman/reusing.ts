@@ -24,20 +24,31 @@ export function findReady(desk: Desk, state: Queued): Finished | null {
   return lifecycle.reuse(state, { from: known.requestId, shared: known.shared }, desk.now);
 }
 
+/** Whether a new request has an equal one to wait for. */
+export const canJoin = (desk: Desk, { reuseKey: key }: Pick<Queued, 'reuseKey'>) =>
+  key !== null && findEqual(desk, key) !== null;
+
 /** A new request that waits for its equal, or (unchanged) is the one that makes it. */
 export function joinOrMake(desk: Desk, state: Queued): Queued {
   const { reuseKey: key, id: requestId } = state;
   if (key === null) return state;
-  const known = reusable.getOne(desk.sql, key);
-  // A refusal is kept for as long as followers are to be told of it.
-  if (known?.shared?.status === 'failed') return lifecycle.join(state);
-  const maker = known && !known.shared ? ledger.getOne(desk.sql, known.requestId) : null;
-  if (!maker || maker.state.status === 'deleted' || isTerminal(maker.state)) {
+  const equal = findEqual(desk, key);
+  if (equal === null) {
     reusable.saveMaker(desk.sql, { key, requestId });
     return state;
   }
-  hurry(desk, maker, rankOf(state));
+  if (equal !== 'refused') hurry(desk, equal, rankOf(state));
   return lifecycle.join(state);
+}
+
+/** The one that makes it, or that it was refused; null when it has yet to be made. */
+function findEqual(desk: Desk, key: string): ledger.LedgerRow | 'refused' | null {
+  const known = reusable.getOne(desk.sql, key);
+  // A refusal is kept for as long as followers are to be told of it.
+  if (known?.shared?.status === 'failed') return 'refused';
+  const maker = known && !known.shared ? ledger.getOne(desk.sql, known.requestId) : null;
+  if (!maker || maker.state.status === 'deleted' || isTerminal(maker.state)) return null;
+  return maker;
 }
 
 /** Whatever the maker waits for, now or later, the most urgent of its followers waits for, too. */

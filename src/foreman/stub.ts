@@ -76,12 +76,8 @@ export function stubOf(
   // Local workerd has no jurisdictions and throws when asked for one.
   const isRestricted = isInUnion && env.ENVIRONMENT !== 'local';
   const namespace = isRestricted ? env.FOREMAN.jurisdiction('eu') : env.FOREMAN;
-  const isPossible = region !== null && (!isInUnion || regionsInUnion.has(region));
-  return namespace.getByName(userId, isPossible ? { locationHint: region } : {});
+  return namespace.getByName(userId, region === null ? {} : { locationHint: region });
 }
-
-/** They reach beyond the Union; within them the jurisdiction keeps to it. */
-const regionsInUnion: ReadonlySet<Region> = new Set(['weur', 'eeur']);
 
 export function foremanFor(env: ForemanEnv, userId: UserId, note: Note = () => {}): RemoteForeman {
   const remote = methods.map((method) => {

@@ -2,6 +2,7 @@
  * Watching a request: the Worker holds the client and listens on one hibernating WebSocket per
  * request, so that a watcher neither pins the object in memory nor costs wall time.
  */
+import { checkCredential } from '../accounts/keys/ring';
 import type { Credential } from '../accounts/types';
 import type { KeyId, RequestId } from '../platform/ids';
 import type { Effect } from './desk';
@@ -18,7 +19,8 @@ const NO_KEY = 'token';
 /** What a watcher asks for travels in a header: the object is reachable from this script only. */
 export function watchRequest(input: { credential: Credential; id: RequestId }): Request {
   return new Request('https://foreman/watch', {
-    headers: { upgrade: 'websocket', [HEADER]: JSON.stringify(input) },
+    // A token's subject may be in any script, a header is ASCII.
+    headers: { upgrade: 'websocket', [HEADER]: encodeURIComponent(JSON.stringify(input)) },
   });
 }
 
@@ -32,14 +34,14 @@ export function answerWatch(
     return new Response(null, { status: 426 });
   }
   // Written by `watchRequest` in this same script.
-  const input = JSON.parse(asked) as { credential: Credential; id: RequestId };
+  const input = JSON.parse(decodeURIComponent(asked)) as { credential: Credential; id: RequestId };
   const { answer, rateLimit } = read(input);
-  if (answer.outcome !== 'found') {
-    return new Response(null, { status: 404, headers: { 'x-foreman-outcome': answer.outcome } });
-  }
+  if (answer.outcome !== 'found') return new Response(null, { status: 404 });
   const { 0: client, 1: server } = new WebSocketPair();
   const { id, credential } = input;
   ctx.acceptWebSocket(server, [id, credential.via === 'key' ? credential.keyId : NO_KEY]);
+  // Of the 2,048 bytes that a socket may hold, the longest subject leaves half.
+  server.serializeAttachment(credential);
   const { state, position, eta } = answer;
   server.send(JSON.stringify({ state, position, eta, rateLimit } satisfies WatchMessage));
   return new Response(null, { status: 101, webSocket: client });
@@ -48,7 +50,16 @@ export function answerWatch(
 /** A revoked key watches nothing any more, nor does anybody once the account is suspended. */
 export function dismissWatchers(ctx: DurableObjectState, of: KeyId | 'all'): void {
   const sockets = of === 'all' ? ctx.getWebSockets() : ctx.getWebSockets(of);
-  for (const socket of sockets) socket.close(1008, 'access has ended');
+  for (const socket of sockets) dismiss(socket);
+}
+
+const dismiss = (socket: WebSocket) => socket.close(1008, 'access has ended');
+
+/** A key may have expired since its watcher came, or been rotated, and a token ends too. */
+function mayWatch(desk: Viewing, socket: WebSocket): boolean {
+  // Attached by `answerWatch`.
+  const credential = socket.deserializeAttachment() as Credential;
+  return checkCredential(desk, credential, 'requests:read').ok;
 }
 
 export function tellWatchers(
@@ -65,7 +76,8 @@ export function tellWatchers(
     const text = JSON.stringify(message);
     for (const socket of sockets) {
       try {
-        socket.send(text);
+        if (mayWatch(desk, socket)) socket.send(text);
+        else dismiss(socket);
       } catch {
         // The watcher hung up; its close event is on its way.
       }

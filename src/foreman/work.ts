@@ -42,7 +42,8 @@ export type ClaimAnswer =
 
 export type SettleAnswer =
   | { readonly verdict: 'run'; readonly job: Job }
-  | { readonly verdict: 'settled' }
+  /** `waits`: another attempt is to follow, but not now. */
+  | { readonly verdict: 'settled'; readonly waits: boolean }
   /** Somebody else decides. `orphaned`: what this caller stored is nobody's, and must go. */
   | { readonly verdict: 'stale'; readonly orphaned: boolean };
 
@@ -106,7 +107,7 @@ export function settle(
   }
   const row = ledger.getOne(desk.sql, input.request);
   // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
-  if (!row) return { verdict: 'settled' };
+  if (!row) return { verdict: 'settled', waits: false };
   if (row.state.status === 'deleted') return { verdict: 'stale', orphaned: true };
   const { state } = row;
   const next = lifecycle.settle(
@@ -128,7 +129,7 @@ export function settle(
   }
   return next.status === 'running' && next.current.token === input.nextToken
     ? { verdict: 'run', job: jobOf(desk, next) }
-    : { verdict: 'settled' };
+    : { verdict: 'settled', waits: next.status === 'queued' };
 }
 
 /** Whoever collects the job of an attempt after another stores in the same places. */

@@ -52,6 +52,12 @@ export function assess(catalog: Catalog, asked: Asked, verdicts: TargetVerdicts 
   };
 }
 
+/** The least that it can cost; 0 when nothing can serve it for what may be paid. */
+export function floorOf(catalog: Catalog, asked: Asked): number {
+  const assessment = assess(catalog, asked);
+  return assessment.possible ? assessment.cheapestMicros : 0;
+}
+
 function tooDear({ priceMicros }: Candidate, maxCostMicros: number | null): string | null {
   if (maxCostMicros === null || priceMicros <= maxCostMicros) return null;
   return `costs ${priceMicros / 1e6} USD, more than max_cost_usd`;

@@ -1,18 +1,16 @@
 /** Many submissions in one call. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
-import { AppError } from '../platform/errors';
+import { isDenial } from '../accounts/errors';
 import { type HttpEnv, invalidFields, jsonBody, validationHook } from '../platform/http';
 import type { JsonObject } from '../platform/json';
-import { apiKeySecurity, problemResponses, problemSchema } from '../platform/openapi';
+import { apiKeySecurity, json, problemResponses, problemSchema } from '../platform/openapi';
 import { readIdempotencyKey } from '../requests/idempotency';
 import { isTerminal } from '../requests/types';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
 import type { GenerationService, SubmitInput } from './service';
 import { submissionSchema } from './submission';
 import { contextOf, credentialFor } from './submitting';
-
-const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } });
 
 const MAX_BATCH = 100;
 
@@ -118,13 +116,7 @@ export function createBatchRoutes(deps: {
 
 /** A key that opens nothing is refused as a whole, as by every other route. */
 function refuseDenied(answers: readonly PromiseSettledResult<unknown>[]): void {
-  const denials = answers.flatMap((answer) =>
-    answer.status === 'rejected' && isDenial(answer.reason) ? [answer.reason] : [],
-  );
-  if (denials.length > 0 && denials.length === answers.length) throw denials[0];
+  for (const answer of answers) {
+    if (answer.status === 'rejected' && isDenial(answer.reason)) throw answer.reason;
+  }
 }
-
-const denials = new Set(['unauthorized', 'forbidden', 'account_suspended']);
-
-const isDenial = (fault: unknown): fault is AppError =>
-  fault instanceof AppError && denials.has(fault.code);

@@ -31,6 +31,15 @@ export interface BreakerWatch {
     readonly sole: boolean;
     readonly permit: string;
   }): Promise<TargetVerdicts>;
+  /**
+   * None of several targets had a place. It is the first full one that is waited for: who stood in
+   * every line would keep a place idle at all of them.
+   */
+  waitAt(input: {
+    readonly targets: readonly TargetName[];
+    readonly verdicts: TargetVerdicts;
+    readonly permit: string;
+  }): Promise<void>;
   /** Permits that the plan had no use for. */
   giveBack(input: {
     readonly targets: readonly TargetName[];
@@ -57,6 +66,10 @@ export function createBreakerWatch(breakers: Breakers, catalog: Catalog): Breake
         .map((name) => catalog.named(name))
         .flatMap((target) => (target ? (watched(target) ?? []) : []));
       return known.length === 0 ? {} : breakers.ask({ targets: known, sole, permit });
+    },
+    async waitAt({ targets, verdicts, permit }) {
+      const target = targets.find((name) => verdicts[name]?.state === 'full');
+      if (target) await breakers.standInLine({ target, permit });
     },
     async giveBack({ targets, permit, used }) {
       const chosen = used && nameOf(used);

@@ -48,8 +48,12 @@ export type Sizing =
       readonly maxPixels: number;
     }
   | { readonly by: 'list'; readonly sizes: readonly SizeName[] }
-  /** The provider sets the pixels itself. */
-  | { readonly by: 'ratio'; readonly ratios: readonly AspectRatio[] };
+  /** The provider sets the pixels itself: at most so many, or null when it does not say. */
+  | {
+      readonly by: 'ratio';
+      readonly ratios: readonly AspectRatio[];
+      readonly maxPixels: number | null;
+    };
 
 export interface Model {
   readonly id: string;

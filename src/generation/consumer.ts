@@ -79,12 +79,18 @@ async function claim(message: RunMessage, deps: GenerationConsumerDeps): Promise
 
   const permit = permitOf({ userId: user, request, attempt: answer.attempt });
   const asked: TargetName[] = [];
+  let hasOthers = false;
   try {
     for (let claims = 1; answer.verdict === 'check' && claims < MAX_CLAIMS; claims += 1) {
       const { targets, sole } = answer;
       asked.push(...targets);
+      hasOthers = !sole;
       verdicts = { ...verdicts, ...(await deps.breakers.ask({ targets, sole, permit })) };
       answer = await claimWith(verdicts);
+    }
+    // Who has no other target stands in line by asking.
+    if (answer.verdict === 'later' && hasOthers) {
+      await deps.breakers.waitAt({ targets: asked, verdicts, permit });
     }
     return answer;
   } finally {
@@ -191,6 +197,9 @@ async function settle(
   const answer = await patiently(deps, state, 'generation.settle_failed', () =>
     deps.foreman(state.userId).settle(settled),
   );
+  if (answer?.verdict === 'settled' && answer.waits && !asked.sole) {
+    await deps.breakers.waitAt({ ...asked, verdicts });
+  }
   await deps.breakers.giveBack({ ...asked, used: answer && usedBy(answer) });
   return answer;
 }

@@ -50,7 +50,7 @@ const sizeName = z
   .regex(/^\d{2,4}x\d{2,4}$/, 'must be like 1024x768')
   .transform((size) => size as SizeName);
 
-/** One of three kinds: only these sizes, only these ratios, or bounds. */
+/** One of three kinds: only these sizes, only these ratios (and the most that they make), or bounds. */
 const sizingSchema = z
   .strictObject({
     sizes: z.array(sizeName).min(1).optional(),
@@ -58,14 +58,18 @@ const sizingSchema = z
     step: z.int().min(1).max(256).optional(),
     min: side.optional(),
     max: side.optional(),
-    max_pixels: z.int().min(4096).max(MAX_PIXELS).optional(),
+    max_pixels: z.int().min(4096).max(100_000_000).optional(),
   })
   .superRefine((sizing, context) => {
     const fault = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message });
     const kind = (['sizes', 'aspect_ratios'] as const).find((name) => sizing[name] !== undefined);
     for (const name of Object.keys(sizing)) {
-      if (kind !== undefined && name !== kind) fault(name, `does not go with ${kind}`);
+      const isBound = name === 'max_pixels' && kind === 'aspect_ratios';
+      if (kind !== undefined && name !== kind && !isBound) fault(name, `does not go with ${kind}`);
+    }
+    if (kind === undefined && (sizing.max_pixels ?? 0) > MAX_PIXELS) {
+      fault('max_pixels', `must be at most ${MAX_PIXELS}`);
     }
     const { min = MIN_SIDE, max = MAX_SIDE } = sizing;
     if (min > max) fault('min', 'must not be above max');
@@ -185,9 +189,9 @@ function toTarget(raw: z.output<typeof rawTarget>): Target {
 }
 
 function toSizing(sizing: z.output<typeof sizingSchema>): Sizing {
-  const { sizes, aspect_ratios: ratios, max_pixels: maxPixels = MAX_PIXELS } = sizing;
+  const { sizes, aspect_ratios: ratios, max_pixels: maxPixels } = sizing;
   if (sizes) return { by: 'list', sizes };
-  if (ratios) return { by: 'ratio', ratios };
+  if (ratios) return { by: 'ratio', ratios, maxPixels: maxPixels ?? null };
   const { step = 1, min = MIN_SIDE, max = MAX_SIDE } = sizing;
-  return { by: 'pixels', step, min, max, maxPixels };
+  return { by: 'pixels', step, min, max, maxPixels: maxPixels ?? MAX_PIXELS };
 }

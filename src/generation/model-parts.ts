@@ -36,12 +36,20 @@ export function targetOf(provider: ProviderName, model: string, facts: Facts = {
   };
 }
 
+type Shaped = Extract<Sizing, { by: 'ratio' }>;
+
+export const workersAi = (name: string, facts: Facts): Target =>
+  targetOf('workers-ai', `@cf/${name}`, facts);
+
 export const model = (id: string, ...targets: Target[]): Model => ({ id, targets });
 
-export const ratios = (...offered: AspectRatio[]): Sizing => ({
+export const ratios = (...offered: AspectRatio[]): Shaped => ({
   by: 'ratio',
   ratios: offered.length > 0 ? offered : aspectRatios,
+  maxPixels: null,
 });
+/** The provider sets the pixels, and makes no more than so many. */
+export const upTo = (maxPixels: number, sizing = ratios()): Shaped => ({ ...sizing, maxPixels });
 export const pixels = (step: number, min: number, max: number, maxPixels = MAX_PIXELS): Sizing => ({
   by: 'pixels',
   step,
@@ -49,6 +57,9 @@ export const pixels = (step: number, min: number, max: number, maxPixels = MAX_P
   max,
   maxPixels,
 });
+
+/** What providers call one megapixel, whatever the ratio. */
+export const ONE_MEGAPIXEL = 1_100_000;
 
 export const perImage = (usd: number): Price => [{ per: 'image', usd }];
 /** Of 1024×1024 pixels, begun ones in full: how fal and BFL count. */

@@ -41,7 +41,7 @@ const sizesSchema = z.object({
   min_side: z.int().nullable(),
   max_side: z.int().nullable(),
   step: z.int().nullable(),
-  max_pixels: z.int().nullable(),
+  max_pixels: z.int().nullable().describe('With aspect_ratios null: nobody knows'),
 });
 
 export const modelSchema = z
@@ -125,7 +125,7 @@ function presentSizing(sizing: Sizing): z.output<typeof sizesSchema> {
     case 'list':
       return { ...none, sizes: [...sizing.sizes] };
     case 'ratio':
-      return { ...none, aspect_ratios: [...sizing.ratios] };
+      return { ...none, aspect_ratios: [...sizing.ratios], max_pixels: sizing.maxPixels };
     case 'pixels': {
       const { min: min_side, max: max_side, step, maxPixels: max_pixels } = sizing;
       return { ...none, min_side, max_side, step, max_pixels };

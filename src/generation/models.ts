@@ -2,20 +2,21 @@
  * The models that Foreman knows by itself, each with its targets in order of preference. Prices are
  * US dollars from the providers' price pages of November 2026.
  */
-import { AUTO, type Model, type Sizing, type Target, type TargetLimits } from './catalog';
+import { AUTO, type Model, type Sizing, type TargetLimits } from './catalog';
+import { fluxModels, fluxSchnell } from './flux-models';
 import {
-  type Facts,
   listed,
   model,
+  ONE_MEGAPIXEL,
   perImage,
-  perMegapixel,
   perStep,
   photo,
   pixels,
   ratios,
   targetOf,
+  upTo,
+  workersAi,
 } from './model-parts';
-import type { Price } from './prices';
 import { type OpenAiModel, openAiPrices } from './providers/openai-prices';
 
 const gptImage = (
@@ -27,27 +28,6 @@ const gptImage = (
     usualMs: 25_000,
     limits: { sizing, maxImages: 8, inputImage: 'optional', mask: true },
   });
-
-const bfl = (name: string, price: Price, limits: Partial<TargetLimits>, concurrency = 24): Target =>
-  targetOf('bfl', name, {
-    price,
-    concurrency,
-    usualMs: 12_000,
-    limits: { ...photo, ...limits },
-  });
-
-const workersAi = (name: string, facts: Facts): Target =>
-  targetOf('workers-ai', `@cf/${name}`, facts);
-
-const flux2 = (
-  name: string,
-  usd: { readonly image: number; readonly megapixel: number },
-  limits: Partial<TargetLimits> = {},
-): Model => {
-  const price: Price = [{ per: 'image', usd: usd.image }, ...perMegapixel(usd.megapixel)];
-  const sizing = pixels(16, 64, 2048);
-  return model(name, bfl(name, price, { sizing, inputImage: 'optional', ...limits }));
-};
 
 const sketch = targetOf('sketch', 'sketch', {
   repeatable: true,
@@ -70,7 +50,8 @@ const openaiModels: readonly Model[] = [
   ),
 ];
 
-const gemini = (name: string, usd: number, usualMs: number) =>
+/** The dearer sizes, 2K and 4K, are not to be had by `provider_options`. */
+const gemini = (name: string, usd: number, usualMs: number, maxPixels: number | null = null) =>
   model(
     name,
     targetOf('google', name, {
@@ -78,7 +59,10 @@ const gemini = (name: string, usd: number, usualMs: number) =>
       usualMs,
       limits: {
         ...photo,
-        sizing: ratios('1:1', '2:3', '3:2', '3:4', '4:3', '4:5', '5:4', '9:16', '16:9', '21:9'),
+        sizing: {
+          ...ratios('1:1', '2:3', '3:2', '3:4', '4:3', '4:5', '5:4', '9:16', '16:9', '21:9'),
+          maxPixels,
+        },
         inputImage: 'optional',
       },
     }),
@@ -99,151 +83,28 @@ const grok = (name: string, usd: number) =>
     }),
   );
 
-const fluxSchnell: readonly Target[] = [
-  targetOf('fal', 'fal-ai/flux/schnell', {
-    price: perMegapixel(0.003),
-    usualMs: 2_000,
-    limits: { ...photo, sizing: pixels(16, 256, 1536), maxImages: 4, maxSteps: 12 },
-  }),
-  targetOf('replicate', 'black-forest-labs/flux-schnell', {
-    price: perImage(0.003),
-    usualMs: 3_000,
-    limits: { sizing: ratios(), maxImages: 4, maxSteps: 4 },
-  }),
-  targetOf('together', 'black-forest-labs/FLUX.1-schnell', {
-    price: [{ per: 'megapixel', usd: 0.0027 }],
-    usualMs: 2_000,
-    limits: { ...photo, sizing: pixels(16, 64, 1792), maxImages: 4, maxSteps: 4 },
-  }),
-  targetOf('deepinfra', 'black-forest-labs/FLUX-1-schnell', {
-    price: perStep(0.0005, 1),
-    usualMs: 2_000,
-    limits: { ...photo, sizing: pixels(16, 128, 2048), maxImages: 4, maxSteps: 50 },
-  }),
-  targetOf('fireworks', 'accounts/fireworks/models/flux-1-schnell-fp8', {
-    price: perStep(0.00035, 4),
-    usualMs: 2_000,
-    limits: { ...photo, sizing: ratios() },
-  }),
-  workersAi('black-forest-labs/flux-1-schnell', {
-    price: [
-      { per: 'tile', usd: 0.0000528 },
-      { per: 'step', usd: 0.0001056, usual: 4 },
-    ],
-    usualMs: 3_000,
-    limits: {
-      sizing: listed('1024x1024'),
-      maxPromptChars: 2_048,
-      maxSteps: 8,
-      formats: ['jpeg'],
-    },
-  }),
-];
-
-const fluxModels: readonly Model[] = [
-  model('flux-schnell', ...fluxSchnell),
-  model(
-    'flux-dev',
-    targetOf('fal', 'fal-ai/flux/dev', {
-      price: perMegapixel(0.025),
-      usualMs: 5_000,
-      limits: { ...photo, sizing: pixels(16, 256, 1536), maxImages: 4, maxSteps: 50 },
-    }),
-    targetOf('replicate', 'black-forest-labs/flux-dev', {
-      price: perImage(0.025),
-      usualMs: 6_000,
-      limits: { sizing: ratios(), maxImages: 4, maxSteps: 50, inputImage: 'optional' },
-    }),
-    targetOf('fireworks', 'accounts/fireworks/models/flux-1-dev-fp8', {
-      price: perStep(0.0005, 28),
-      usualMs: 5_000,
-      limits: { ...photo, sizing: ratios() },
-    }),
-    targetOf('fal', 'fal-ai/flux/dev/image-to-image', {
-      price: perMegapixel(0.03),
-      usualMs: 6_000,
-      limits: { ...photo, sizing: ratios(), maxImages: 4, inputImage: 'required' },
-    }),
-  ),
-  model(
-    'flux-1.1-pro',
-    bfl('flux-pro-1.1', perImage(0.04), {
-      sizing: pixels(32, 256, 1440, 2_073_600),
-      inputImage: 'optional',
-    }),
-    targetOf('replicate', 'black-forest-labs/flux-1.1-pro', {
-      price: perImage(0.04),
-      usualMs: 6_000,
-      limits: { sizing: pixels(32, 256, 1440) },
-    }),
-    targetOf('fal', 'fal-ai/flux-pro/v1.1', {
-      price: perMegapixel(0.04),
-      usualMs: 6_000,
-      limits: { ...photo, sizing: pixels(32, 256, 1440), maxImages: 4 },
-    }),
-  ),
-  model(
-    'flux-1.1-pro-ultra',
-    bfl('flux-pro-1.1-ultra', perImage(0.06), { sizing: ratios(), inputImage: 'optional' }),
-  ),
-  model(
-    'flux-kontext-pro',
-    bfl('flux-kontext-pro', perImage(0.04), { sizing: ratios(), inputImage: 'optional' }),
-    targetOf('together', 'black-forest-labs/FLUX.1-kontext-pro', {
-      price: perImage(0.04),
-      usualMs: 8_000,
-      limits: { ...photo, sizing: ratios(), inputImage: 'optional' },
-    }),
-    targetOf('replicate', 'black-forest-labs/flux-kontext-pro', {
-      price: perImage(0.04),
-      usualMs: 8_000,
-      limits: { ...photo, sizing: ratios(), inputImage: 'required' },
-    }),
-    targetOf('fal', 'fal-ai/flux-pro/kontext', {
-      price: perImage(0.04),
-      usualMs: 8_000,
-      limits: { ...photo, sizing: ratios(), maxImages: 4, inputImage: 'required' },
-    }),
-  ),
-  model(
-    'flux-kontext-max',
-    bfl('flux-kontext-max', perImage(0.08), { sizing: ratios(), inputImage: 'optional' }, 6),
-  ),
-  model(
-    'flux-fill-pro',
-    bfl('flux-pro-1.0-fill', perImage(0.05), {
-      sizing: { by: 'ratio', ratios: [] },
-      maxSteps: 50,
-      inputImage: 'required',
-      mask: true,
-    }),
-  ),
-  flux2('flux-2-pro', { image: 0.015, megapixel: 0.015 }),
-  flux2('flux-2-max', { image: 0.04, megapixel: 0.03 }),
-  flux2('flux-2-flex', { image: 0, megapixel: 0.05 }, { maxSteps: 50 }),
-  flux2('flux-2-klein-4b', { image: 0.013, megapixel: 0.001 }),
-  flux2('flux-2-klein-9b', { image: 0.013, megapixel: 0.002 }),
-];
+const stableRatios = ratios('21:9', '16:9', '3:2', '5:4', '1:1', '4:5', '2:3', '9:16', '9:21');
 
 const stable = (name: string, usd: number, limits: Partial<TargetLimits> = {}) =>
   targetOf('stability', name, {
     price: perImage(usd),
     usualMs: 8_000,
-    limits: {
-      sizing: ratios('21:9', '16:9', '3:2', '5:4', '1:1', '4:5', '2:3', '9:16', '9:21'),
-      ...limits,
-    },
+    limits: { sizing: upTo(ONE_MEGAPIXEL, stableRatios), ...limits },
   });
 
 const sd3: Partial<TargetLimits> = { ...photo, inputImage: 'optional' };
 
 const stabilityModels: readonly Model[] = [
-  model('stable-image-core', stable('core', 0.03)),
+  model('stable-image-core', stable('core', 0.03, { sizing: upTo(1_600_000, stableRatios) })),
   model('stable-image-ultra', stable('ultra', 0.08, { inputImage: 'optional' })),
   model('sd3.5-large', stable('sd3.5-large', 0.065, sd3)),
   model('sd3.5-large-turbo', stable('sd3.5-large-turbo', 0.04, sd3)),
   model('sd3.5-medium', stable('sd3.5-medium', 0.035, sd3)),
-  model('stable-image-inpaint', stable('inpaint', 0.05, { inputImage: 'required', mask: true })),
+  // It keeps the size of the input image.
+  model(
+    'stable-image-inpaint',
+    stable('inpaint', 0.05, { sizing: stableRatios, inputImage: 'required', mask: true }),
+  ),
 ];
 
 const workersAiModels: readonly Model[] = [
@@ -380,9 +241,9 @@ export const builtInModels: readonly Model[] = [
   auto,
   ...openaiModels,
   gemini('gemini-nano-banana-2.1', 0.0336, 20_000),
-  gemini('gemini-3-pro-image', 0.134, 30_000),
+  gemini('gemini-3-pro-image', 0.134, 30_000, ONE_MEGAPIXEL),
   gemini('gemini-3.1-flash-lite-image', 0.034, 5_000),
-  gemini('gemini-2.5-flash-image', 0.039, 10_000),
+  gemini('gemini-2.5-flash-image', 0.039, 10_000, ONE_MEGAPIXEL),
   grok('grok-imagine-image', 0.02),
   grok('grok-imagine-image-quality', 0.05),
   ...fluxModels,

@@ -3,7 +3,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, jsonBody, preferredWaitMs, validationHook } from '../platform/http';
 import type { JsonObject } from '../platform/json';
-import { apiKeySecurity, problemResponses } from '../platform/openapi';
+import { apiKeySecurity, json, problemResponses } from '../platform/openapi';
 import { answerSubmitted } from '../requests/answers';
 import { readIdempotencyKey } from '../requests/idempotency';
 import type { RequestService } from '../requests/service';
@@ -14,8 +14,6 @@ import { presentProspect, prospectSchema } from './prospect';
 import type { GenerationService } from './service';
 import { submissionSchema } from './submission';
 import { contextOf, credentialFor } from './submitting';
-
-const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } });
 
 const submitRoute = createRoute({
   method: 'post',

@@ -1,5 +1,6 @@
 /** Takes generations in: makes whole what was asked, judges it, and hands it to the foreman. */
-import type { Credential } from '../accounts/types';
+import { deniedFault, forbidden } from '../accounts/errors';
+import type { Authorization, Credential } from '../accounts/types';
 import type { AppError } from '../platform/errors';
 import { cellOf, newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
@@ -40,7 +41,10 @@ export interface SubmitInput {
 
 export interface GenerationService {
   submit(input: SubmitInput): Promise<Submitted>;
-  /** Each on its own; one hop to the foreman and one transaction for all that come through. */
+  /**
+   * All by one credential, each on its own; one hop to the foreman and one transaction for all that
+   * come through.
+   */
   submitAll(inputs: readonly SubmitInput[]): Promise<PromiseSettledResult<Submitted>[]>;
   /** What would become of it. @throws AppError like `submit`, for what could not be served. */
   foresee(input: SubmitInput): Promise<Prospect>;
@@ -58,6 +62,8 @@ export interface GenerationServiceDeps {
   readonly catalog: Catalog;
   readonly requests: Pick<RequestService, 'submit' | 'submitAll' | 'replayOf' | 'get'>;
   readonly inputs: InputStore;
+  /** The foreman's word on who asks. */
+  readonly authorize: (credential: Credential) => Promise<Authorization>;
   /** Null: there is no such style. */
   readonly style: (id: string) => Promise<Style | null>;
   readonly breakers: Pick<BreakerWatch, 'peek'>;
@@ -119,13 +125,16 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
 
   /**
    * It may have been accepted before, and be refused now for what has changed since. A foreman that
-   * was handed it has looked by itself.
+   * was handed it has looked by itself. Who may not ask at all is told that, and no more.
    */
-  const replayOr = async (fault: unknown, input: SubmitInput, fingerprint: string) => {
+  const replayOr = async (fault: unknown, { input, fingerprint, check }: Faulty) => {
     const { credential, context } = input;
     const { idempotencyKey: key } = context;
-    const earlier =
-      key === null ? null : await deps.requests.replayOf({ credential, key, fingerprint });
+    if (key === null) {
+      await check();
+      throw fault;
+    }
+    const earlier = await deps.requests.replayOf({ credential, key, fingerprint });
     if (earlier) return earlier;
     throw fault;
   };
@@ -141,11 +150,14 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       const { fingerprint, prepared } = await tryToPrepare(input);
       return prepared.status === 'fulfilled'
         ? deps.requests.submit(prepared.value)
-        : replayOr(prepared.reason, input, fingerprint);
+        : replayOr(prepared.reason, { input, fingerprint, check: checkOnce(deps, input) });
     },
 
     async submitAll(inputs) {
+      const [first] = inputs;
+      if (!first) return [];
       const items = await Promise.all(inputs.map(tryToPrepare));
+      const check = checkOnce(deps, first);
       const ready = items.flatMap(({ prepared }) =>
         prepared.status === 'fulfilled' ? [prepared.value] : [],
       );
@@ -154,7 +166,7 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       return Promise.allSettled(
         items.map(async ({ input, fingerprint, prepared }) => {
           if (prepared.status === 'rejected') {
-            return replayOr(prepared.reason, input, fingerprint);
+            return replayOr(prepared.reason, { input, fingerprint, check });
           }
           const answer = next.next().value;
           if (answer?.status === 'fulfilled') return answer.value;
@@ -176,6 +188,35 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
       return { model, warnings, health, assessment: assess(deps.catalog, asked, health) };
     },
   };
+}
+
+/** What cannot be handed to the foreman. */
+interface Faulty {
+  readonly input: SubmitInput;
+  readonly fingerprint: string;
+  /** @throws AppError `unauthorized`, `forbidden`, `account_suspended`. */
+  readonly check: () => Promise<void>;
+}
+
+function checkOnce(
+  deps: Pick<GenerationServiceDeps, 'authorize'>,
+  { credential }: Pick<SubmitInput, 'credential'>,
+): Faulty['check'] {
+  let checked: Promise<void> | null = null;
+  return () => {
+    checked ??= checkCredential(deps, credential);
+    return checked;
+  };
+}
+
+async function checkCredential(
+  { authorize }: Pick<GenerationServiceDeps, 'authorize'>,
+  credential: Credential,
+): Promise<void> {
+  const scope = 'requests:write';
+  const verdict = await authorize(credential);
+  if (!verdict.ok) throw deniedFault(verdict.code, scope);
+  if (!verdict.scopes.includes(scope)) throw forbidden(scope);
 }
 
 function impossible(assessment: Extract<Assessment, { possible: false }>): AppError {

@@ -1,5 +1,5 @@
 /** Which bucket holds what belongs to an id: a user's images lie where the user's foreman does. */
-import { type Cell, cellOf, type Id, type IdPrefix } from '../platform/ids';
+import { type Cell, cellOf, cells, type Id, type IdPrefix } from '../platform/ids';
 import { ownerOf } from './keys';
 
 export type Buckets = Pick<Env, 'IMAGES' | 'IMAGES_EU'>;
@@ -14,6 +14,9 @@ export function bucketForKey(env: Buckets, key: string): R2Bucket {
   return owner ? bucketFor(env, owner) : env.IMAGES;
 }
 
-/** Every bucket, for what goes over all images. */
+/** Every bucket with the cell of what it holds, for what goes over all images. */
+export const cellsOf = (env: Buckets): readonly (readonly [Cell, R2Bucket])[] =>
+  cells.map((cell) => [cell, env[byCell[cell]]] as const);
+
 export const bucketsOf = (env: Buckets): readonly R2Bucket[] =>
-  Object.values(byCell).map((name) => env[name]);
+  cellsOf(env).map(([, bucket]) => bucket);

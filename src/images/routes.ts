@@ -102,16 +102,16 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
   const { authenticate, images, linkSecret } = deps;
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
 
-  const owner = async (c: Context<HttpEnv>) =>
-    (await authenticate.principal(c.get('asking'), 'requests:read')).userId;
+  const reader = (c: Context<HttpEnv>) => authenticate.principal(c.get('asking'), 'requests:read');
 
   app.openapi(contentRoute, async (c) => {
     const now = deps.now();
     const { id } = c.req.valid('param');
-    const linkExpiresAt = openLink({ id, ...c.req.valid('query'), secret: linkSecret, now });
+    const expiresAt = openLink({ id, ...c.req.valid('query'), secret: linkSecret, now });
+    const opener = expiresAt === null ? await reader(c) : { via: 'link' as const, expiresAt };
     const opened = await images.open({
       id,
-      viewer: linkExpiresAt === null ? await owner(c) : null,
+      viewer: opener.via === 'link' ? null : opener.userId,
       now,
       headOnly: c.req.method === 'HEAD',
       asked: {
@@ -121,12 +121,13 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
         ifRange: c.req.header('if-range') ?? null,
       },
     });
-    return contentResponse(opened, { linkExpiresAt, now });
+    return contentResponse(opened, opener, now);
   });
 
   app.openapi(describeRoute, async (c) => {
     const { id } = c.req.valid('param');
-    const facts = await images.describe({ id, viewer: await owner(c), now: deps.now() });
+    const { userId: viewer } = await reader(c);
+    const facts = await images.describe({ id, viewer, now: deps.now() });
     c.header('Cache-Control', 'private, no-cache');
     return c.json(presentImage(facts, { origin: c.get('origin'), linkSecret }), 200);
   });

@@ -1,6 +1,6 @@
 /** Images in R2, which holds the bytes and all that serving needs, and their index in D1. */
-import type { RequestId, UserId } from '../platform/ids';
-import { type Buckets, bucketForKey, bucketsOf } from './buckets';
+import type { Cell, RequestId, UserId } from '../platform/ids';
+import { type Buckets, bucketForKey, cellsOf } from './buckets';
 import {
   IMAGES_PREFIX,
   objectKeyOf,
@@ -37,12 +37,13 @@ export interface ImageStore {
   headImage(place: Place): Promise<ImageFacts | null>;
   deleteKeys(keys: readonly string[]): Promise<void>;
   readonly buckets: readonly SweptBucket[];
-  getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
   deleteRows(ids: readonly string[]): Promise<void>;
 }
 
 /** One bucket, as the sweep goes over it. */
 export interface SweptBucket {
+  /** Of images that lie here, from the first that expired on. */
+  getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
   /** Objects past their time, from the eldest on; `more` when the page had nothing else. */
   getExpiredObjects(now: number): Promise<{ keys: string[]; more: boolean }>;
   /** The uploads behind a key that expired by `before`; `next` is where to go on, null at the end. */
@@ -62,14 +63,15 @@ export function createImageStore(input: {
 }): ImageStore {
   return {
     ...createObjectStore(input.buckets),
-    buckets: bucketsOf(input.buckets).map(createSweptBucket),
-    ...createRowStore(input.db),
+    buckets: cellsOf(input.buckets).map(([cell, bucket]) => ({
+      ...createSweptBucket(bucket),
+      getExpiredRows: (page) => getExpiredRows(input.db, { ...page, cell }),
+    })),
+    deleteRows: (ids) => deleteRows(input.db, ids),
   };
 }
 
-function createObjectStore(
-  buckets: Buckets,
-): Omit<ImageStore, 'buckets' | 'getExpiredRows' | 'deleteRows'> {
+function createObjectStore(buckets: Buckets): Omit<ImageStore, 'buckets' | 'deleteRows'> {
   const bucketAt = (key: string) => bucketForKey(buckets, key);
   return {
     async putImage(image, chunks) {
@@ -127,7 +129,7 @@ function streamOf(chunks: readonly Uint8Array[], bytes: number): ReadableStream 
   return readable;
 }
 
-function createSweptBucket(bucket: R2Bucket): SweptBucket {
+function createSweptBucket(bucket: R2Bucket): Omit<SweptBucket, 'getExpiredRows'> {
   return {
     async getExpiredObjects(now) {
       // Request ids sort by time and so do the keys: what is past its time comes first.
@@ -165,27 +167,27 @@ function createSweptBucket(bucket: R2Bucket): SweptBucket {
   };
 }
 
-function createRowStore(db: D1Database): Pick<ImageStore, 'getExpiredRows' | 'deleteRows'> {
-  return {
-    async getExpiredRows({ now, limit }) {
-      const { results } = await db
-        .prepare(
-          `SELECT id, object_key AS key FROM images WHERE expires_at <= ?
-           ORDER BY expires_at LIMIT ?`,
-        )
-        .bind(now, limit)
-        .all<{ id: string; key: string }>();
-      return results;
-    },
+async function getExpiredRows(
+  db: D1Database,
+  of: { readonly cell: Cell; readonly now: number; readonly limit: number },
+): Promise<{ id: string; key: string }[]> {
+  // The cell is the first character behind `img_`.
+  const { results } = await db
+    .prepare(
+      `SELECT id, object_key AS key FROM images WHERE expires_at <= ? AND substr(id, 5, 1) = ?
+       ORDER BY expires_at LIMIT ?`,
+    )
+    .bind(of.now, of.cell, of.limit)
+    .all<{ id: string; key: string }>();
+  return results;
+}
 
-    async deleteRows(ids) {
-      // As JSON, because a statement takes 100 parameters at most.
-      await db
-        .prepare('DELETE FROM images WHERE id IN (SELECT value FROM json_each(?))')
-        .bind(JSON.stringify(ids))
-        .run();
-    },
-  };
+async function deleteRows(db: D1Database, ids: readonly string[]): Promise<void> {
+  // As JSON, because a statement takes 100 parameters at most.
+  await db
+    .prepare('DELETE FROM images WHERE id IN (SELECT value FROM json_each(?))')
+    .bind(JSON.stringify(ids))
+    .run();
 }
 
 /** Deleting what is not there is no fault. */

@@ -12,13 +12,11 @@ const UPLOAD_GRACE_MS = 25 * 3_600_000;
  * @throws what failed first, after all that could be done.
  */
 export async function sweepAll(store: ImageStore, now: number): Promise<number> {
-  const sweeps = [
-    () => sweepRows(store, now),
-    ...store.buckets.flatMap((bucket) => [
-      () => sweepObjects(bucket, now),
-      () => sweepUploads(bucket, now),
-    ]),
-  ];
+  const sweeps = store.buckets.flatMap((bucket) => [
+    () => sweepRows(bucket, store, now),
+    () => sweepObjects(bucket, now),
+    () => sweepUploads(bucket, now),
+  ]);
   let swept = 0;
   const failures: { readonly error: unknown }[] = [];
   for (const sweep of sweeps) {
@@ -34,13 +32,17 @@ export async function sweepAll(store: ImageStore, now: number): Promise<number> 
 }
 
 /** Objects go before their rows, so that a run that dies in between leaves what the next one finds. */
-async function sweepRows(store: ImageStore, now: number): Promise<number> {
+async function sweepRows(
+  bucket: SweptBucket,
+  { deleteRows }: Pick<ImageStore, 'deleteRows'>,
+  now: number,
+): Promise<number> {
   let swept = 0;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const rows = await store.getExpiredRows({ now, limit: BATCH });
+    const rows = await bucket.getExpiredRows({ now, limit: BATCH });
     if (rows.length === 0) break;
-    await store.deleteKeys(rows.map((row) => row.key));
-    await store.deleteRows(rows.map((row) => row.id));
+    await bucket.deleteKeys(rows.map((row) => row.key));
+    await deleteRows(rows.map((row) => row.id));
     swept += rows.length;
     if (rows.length < BATCH) break;
   }

@@ -8,7 +8,7 @@ export interface Whence {
   readonly correlationId: string;
 }
 
-/** `id`: of a key, or the subject of a token. */
+/** `id`: of a key, or `<issuer>|<subject>` of a token. */
 export type Actor =
   | { readonly type: 'operator' | 'system'; readonly id: null }
   | { readonly type: 'key'; readonly id: KeyId }

@@ -14,8 +14,8 @@ const MAX_AGE_SECONDS = 600;
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const REQUEST_HEADERS =
-  'authorization, content-type, idempotency-key, prefer, last-event-id, if-none-match, range, ' +
-  'x-correlation-id, traceparent';
+  'authorization, content-type, idempotency-key, prefer, last-event-id, if-none-match, ' +
+  'if-modified-since, if-range, range, x-correlation-id, x-request-id, traceparent';
 const ANSWER_HEADERS =
   'location, etag, retry-after, ratelimit, ratelimit-policy, x-correlation-id, ' +
   'idempotent-replayed, content-range, link';
@@ -54,9 +54,9 @@ function isClosed(origins: Origins, path: string): boolean {
 }
 
 function allowedOrigin(origins: Origins, origin: string | undefined): string | null {
-  if (origin === undefined) return null;
+  // The same for all, also for who names no origin: a cache may hand one's answer to another.
   if (origins === '*') return '*';
-  return origins.includes(origin) ? origin : null;
+  return origin !== undefined && origins.includes(origin) ? origin : null;
 }
 
 /** @returns null when one of them is no origin: scheme, host and port, and nothing else. */

@@ -122,13 +122,17 @@ export function checkHeaderLengths(headers: Headers): void {
  * Reads a JSON body within its bounds (bytes, UTF-8, syntax, depth) before any validator sees it,
  * and hands it on as a fresh request.
  */
-export function jsonBody(maxBytes = MAX_JSON_BODY_BYTES): MiddlewareHandler<HttpEnv> {
+export function jsonBody(
+  maxBytes = MAX_JSON_BODY_BYTES,
+  { isOptional = false }: { readonly isOptional?: boolean } = {},
+): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
     const type = c.req.header('content-type');
     if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\s*(;|$)/i.test(type)) {
       throw new AppError('unsupported_media_type', 'The body must be application/json.');
     }
-    const text = decodeUtf8(await readBody(c.req.raw, maxBytes));
+    const sent = decodeUtf8(await readBody(c.req.raw, maxBytes));
+    const text = isOptional && sent.trim() === '' ? '{}' : sent;
     if (text.trim() === '') throw new AppError('malformed_json', 'The body is empty.');
     if (jsonDepth(text) > MAX_JSON_DEPTH) {
       throw new AppError('malformed_json', `The body nests deeper than ${MAX_JSON_DEPTH} levels.`);

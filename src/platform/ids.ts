@@ -7,7 +7,8 @@ const TIME_CHARS = 10;
 const RANDOM_CHARS = 16;
 
 /** `0`: anywhere. `e`: the European Union. What belongs to a user has the user's cell. */
-export type Cell = '0' | 'e';
+export const cells = ['0', 'e'] as const;
+export type Cell = (typeof cells)[number];
 const CELL_AT = 4;
 
 export type IdPrefix = 'req' | 'usr' | 'key' | 'dlv' | 'ded' | 'aud';

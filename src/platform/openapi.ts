@@ -11,6 +11,16 @@ export const problemSchema = z
     code: z.string().openapi({ example: 'invalid_request' }),
     correlation_id: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    limit: z.string().optional().describe('The limit that refuses, as in `Limits`'),
+    allowed: z
+      .union([z.number(), z.array(z.string())])
+      .optional()
+      .describe('What it allows'),
+    used: z.union([z.number(), z.string()]).optional().describe('What is used, or asked for'),
+    frees_at: z.iso.datetime().nullable().optional().describe('null when waiting does not help'),
+    'violated-policies': z.array(z.string()).optional().describe('Names in `RateLimit-Policy`'),
+    user_id: z.string().optional().describe('Who has what was asked for'),
+    replaced_by: z.string().optional().describe('The key that is in the place of this one'),
   })
   .openapi('Problem');
 
@@ -52,6 +62,22 @@ export function problemResponses<Status extends ProblemStatus>(
   // Object.fromEntries forgets the keys; these are exactly the statuses that came in.
   return Object.fromEntries(entries) as Record<Status, ProblemEntry>;
 }
+
+/** The `content` of a body or an answer. */
+export const json = <Schema extends z.ZodType>(schema: Schema) => ({
+  'application/json': { schema },
+});
+
+export const jsonAnswer = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
+  description,
+  content: json(schema),
+});
+
+/** What a route takes; that it is JSON, and how long it may be, is for the route's middleware. */
+export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({
+  required: true,
+  content: json(schema),
+});
 
 /** For the document's `securitySchemes`; routes name theirs by `apiKeySecurity` or `adminSecurity`. */
 export const securitySchemes = {

@@ -8,6 +8,7 @@ import type { Whence } from './actor';
 import { addressGroup } from './client-address';
 import { AppError } from './errors';
 import type { Logger } from './log';
+import { within } from './patience';
 
 /** `auth`: failed authentications only. */
 export type Purpose = 'auth' | 'admin' | 'link' | 'callback';
@@ -57,7 +58,7 @@ const told: Record<Purpose, string> = {
   auth: 'Too many requests without a valid credential',
   admin: 'Too many requests for the operator’s routes',
   link: 'Too many signed links were opened',
-  callback: 'Too many callbacks',
+  callback: 'Too many callbacks without a genuine signature',
 };
 
 const tooManyFromAddress = (purpose: Purpose) =>
@@ -66,15 +67,3 @@ const tooManyFromAddress = (purpose: Purpose) =>
     `${told[purpose]} from this address within a minute. Try again in a minute.`,
     { retryAfterMs: PERIOD_MS },
   );
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -25,11 +25,6 @@ const conflicts = {
 export const notReplayable = (why: keyof typeof conflicts) =>
   new AppError<DeadLetterFaultCode>('conflict', conflicts[why]);
 
-export const invalidLetterCursor = () =>
-  new AppError<DeadLetterFaultCode>('invalid_request', 'Not valid: cursor.', {
-    errors: [{ path: 'cursor', message: 'is not a cursor of this list' }],
-  });
-
 export const messageNotSent = (cause: unknown) =>
   new AppError<DeadLetterFaultCode>('unavailable', 'The message cannot be sent right now.', {
     retryAfterMs: 5_000,

@@ -4,13 +4,12 @@ import type { MiddlewareHandler } from 'hono';
 import { adminOnly } from '../accounts/admin-only';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../platform/http';
-import { adminSecurity, nextCursor, pageFields, problemResponses } from '../platform/openapi';
+import { adminSecurity, json, nextCursor, pageFields, problemResponses } from '../platform/openapi';
 import type { DeadLetterService } from './dead-letter-service';
 import { type DeadLetter, LETTER_LIFE_MS, letterTypes } from './dead-letters';
 import { iso } from './view';
 
 const path = '/v1/admin/dead-letters';
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
 const request = { params: z.object({ id: z.string().openapi({ example: 'ded_0…' }) }) };
 const time = z.iso.datetime();
 

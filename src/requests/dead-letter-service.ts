@@ -1,12 +1,12 @@
 /** What an operator does with dead letters: look, send again, remove. */
+import { z } from 'zod';
 import { type AuditAction, auditEvent } from '../accounts/audit/event';
 import type { By } from '../accounts/types';
 import type { Revival, ReviveAnswer } from '../foreman/reviving';
-import { decodeCursor, encodeCursor } from '../platform/cursor';
+import { encodeCursor, idPart, readCursor } from '../platform/cursor';
 import { isId } from '../platform/ids';
 import type { LogFields, Logger } from '../platform/log';
 import {
-  invalidLetterCursor,
   letterNotFound,
   messageNotSent,
   notReplayable,
@@ -137,12 +137,11 @@ function fieldsOf(letter: DeadLetter, { from }: By): LogFields {
   };
 }
 
+const cursorParts = z.tuple([z.number(), idPart('ded')]);
+
 function lastOf(cursor: string): { createdAt: number; id: LetterId } {
-  const [createdAt, id, ...rest] = decodeCursor(cursor) ?? [];
-  if (typeof createdAt === 'number' && typeof id === 'string' && isId('ded', id) && !rest.length) {
-    return { createdAt, id };
-  }
-  throw invalidLetterCursor();
+  const [createdAt, id] = readCursor(cursor, cursorParts);
+  return { createdAt, id };
 }
 
 async function fromD1<T>(work: Promise<T>): Promise<T> {

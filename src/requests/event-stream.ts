@@ -27,7 +27,7 @@ export function eventStream(input: {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   // A client that hangs up makes the next write fail, which ends the loop and closes the watch.
-  void follow(input, writer).catch(() => writer.abort().catch(() => undefined));
+  void follow(input, writer).catch((error: unknown) => letGo(writer, error).catch(() => {}));
   return new Response(readable, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -35,6 +35,13 @@ export function eventStream(input: {
       'x-accel-buffering': 'no',
     },
   });
+}
+
+/** Who may not follow any more is told so, and answered in full when trying again. */
+async function letGo(writer: WritableStreamDefaultWriter<Uint8Array>, why: unknown): Promise<void> {
+  if (!(why instanceof AppError)) return writer.abort();
+  await writer.write(new TextEncoder().encode(`: ${why.code}\n\n`));
+  await writer.close();
 }
 
 async function follow(

@@ -234,12 +234,23 @@ export function getWaitingAhead(sql: SqlStorage, id: RequestId): number {
     .one().count;
 }
 
+export interface LiveRow extends Record<string, SqlStorageValue> {
+  readonly phase: Phase;
+  readonly id: RequestId;
+  readonly token: string | null;
+  /** What it holds of the budget: `holdOf` its state. Nothing, when that cannot be read. */
+  readonly holdMicros: number;
+}
+
 /** All live rows, for a foreman that has just been constructed. */
-export function getLive(sql: SqlStorage): { phase: Phase; id: RequestId; token: string | null }[] {
+export function getLive(sql: SqlStorage): LiveRow[] {
   return sql
-    .exec<{ phase: Phase; id: RequestId; token: string | null }>(
+    .exec<LiveRow>(
       `SELECT phase, id, CASE phase WHEN 'running' THEN json_extract(state, '$.current.token') END
-         AS token
+         AS token,
+         coalesce(CASE WHEN json_valid(state) THEN json_extract(state,
+           CASE WHEN phase IN ('running', 'remote') THEN '$.current.reservedMicros'
+           ELSE '$.holdMicros' END) END, 0) AS holdMicros
        FROM requests WHERE live = 1`,
     )
     .toArray();

@@ -4,7 +4,7 @@ import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, preferredWaitMs, validationHook } from '../platform/http';
 import { isId, type RequestId } from '../platform/ids';
-import { apiKeySecurity, problemResponses } from '../platform/openapi';
+import { apiKeySecurity, json, problemResponses } from '../platform/openapi';
 import { answerSubmitted, describe } from './answers';
 import { requestNotFound } from './errors';
 import { eventStream } from './event-stream';
@@ -23,7 +23,6 @@ export interface RequestRouteDeps {
 
 const tags = ['Requests'];
 const params = z.object({ id: z.string().openapi({ example: 'req_0…' }) });
-const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } });
 
 const listSchema = z
   .object({

@@ -3,7 +3,7 @@
  * over is read from D1.
  */
 import { deniedFault } from '../accounts/errors';
-import type { Credential, Refusal } from '../accounts/types';
+import { type Credential, REQUESTS_POLICY, type Refusal } from '../accounts/types';
 import type { Denied, ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
 
 export type { Submission };
@@ -245,14 +245,17 @@ async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {
   }
 }
 
-/** Names the limit, its number, its use and when it frees; `violated-policies` is the type's own. */
+/**
+ * Names the limit, its number, its use and when it frees. `violated-policies` is for the policies of
+ * `RateLimit-Policy`, of which there is one.
+ */
 function refusalFault(refusal: Refusal, now: number): AppError {
   const { code, limit, allowed, used, retryAfterMs } = refusal;
   const freesAt = retryAfterMs === null ? null : new Date(now + retryAfterMs).toISOString();
   const members = { limit, allowed, used, frees_at: freesAt };
-  const isQuota = code !== 'limit_exceeded' && code !== 'model_not_allowed';
   return new AppError(code, refusal.message, {
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
-    extensions: isQuota ? { ...members, 'violated-policies': [limit] } : members,
+    extensions:
+      code === 'rate_limited' ? { ...members, 'violated-policies': [REQUESTS_POLICY] } : members,
   });
 }

@@ -14,11 +14,6 @@ export const unknownDefaultModel = (model: string) =>
     errors: [{ path: 'defaults.model', message: `there is no model ${model}` }],
   });
 
-export const invalidStyleCursor = () =>
-  new AppError<StyleErrorCode>('invalid_request', 'Not valid: cursor.', {
-    errors: [{ path: 'cursor', message: 'is not a cursor of this list' }],
-  });
-
 /** D1 does not answer, and this isolate has no copy of what was asked for. */
 export const stylesUnavailable = (cause: unknown) =>
   new AppError<StyleErrorCode>('unavailable', 'Styles cannot be read or changed right now.', {

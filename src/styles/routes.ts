@@ -7,6 +7,7 @@ import { type HttpEnv, jsonBody, MAX_ADMIN_JSON_BYTES, validationHook } from '..
 import {
   adminSecurity,
   apiKeySecurity,
+  json,
   nextCursor,
   pageFields,
   problemResponses,
@@ -25,7 +26,6 @@ interface Deps {
   readonly styles: StyleService;
 }
 
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
 // A plain string: a malformed id is an unknown one, which the service answers with not_found.
 const params = z.object({ id: z.string().openapi({ example: 'watercolor' }) });
 

@@ -1,16 +1,13 @@
 /** The use cases of styles. A style that is in use outlives a D1 outage as this isolate's copy. */
+
+import { z } from 'zod';
 import { auditEvent } from '../accounts/audit/event';
 import type { By } from '../accounts/types';
-import { decodeCursor, encodeCursor } from '../platform/cursor';
+import { encodeCursor, readCursor } from '../platform/cursor';
 import type { Logger } from '../platform/log';
+import { type Sleep, within } from '../platform/patience';
 import { createStyleCopies } from './copies';
-import {
-  invalidStyleCursor,
-  styleExists,
-  styleNotFound,
-  stylesUnavailable,
-  unknownDefaultModel,
-} from './errors';
+import { styleExists, styleNotFound, stylesUnavailable, unknownDefaultModel } from './errors';
 import type { StyleStore } from './store';
 import { isStyleId, type Style, type StyleContent } from './types';
 
@@ -43,8 +40,7 @@ export function createStyleService(deps: {
   readonly store: StyleStore;
   readonly now: () => number;
   readonly knowsModel: (id: string) => boolean;
-  /** Resolves after `ms`, or once the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly sleep: Sleep;
   readonly log: Logger;
 }): StyleService {
   const copies = createStyleCopies();
@@ -56,25 +52,13 @@ export function createStyleService(deps: {
     return style;
   };
 
-  const readInTime = async (id: string): Promise<Style | null> => {
-    const answered = new AbortController();
-    const outOfPatience = deps.sleep(PATIENCE_MS, answered.signal).then(() => {
-      throw new Error('D1 did not answer in time');
-    });
-    try {
-      return await Promise.race([read(id), outOfPatience]);
-    } finally {
-      answered.abort();
-    }
-  };
-
   return {
     async resolve(id) {
       if (!isStyleId(id)) return null;
       const copy = copies.get(id, deps.now());
       if (copy?.isFresh) return copy.style;
       try {
-        return await readInTime(id);
+        return await within(PATIENCE_MS, read(id), deps.sleep);
       } catch (error) {
         if (!copy) throw stylesUnavailable(error);
         deps.log.warn('style.copy_used', { style_id: id, error });
@@ -143,9 +127,10 @@ function checkDefaults(
   if (model !== undefined && !knowsModel(model)) throw unknownDefaultModel(model);
 }
 
+const cursorParts = z.tuple([z.string().refine(isStyleId)]);
+
 function lastOf(cursor: string): string {
-  const [id, ...rest] = decodeCursor(cursor) ?? [];
-  if (typeof id !== 'string' || !isStyleId(id) || rest.length > 0) throw invalidStyleCursor();
+  const [id] = readCursor(cursor, cursorParts);
   return id;
 }
 

@@ -74,7 +74,7 @@ export function createWebhookRoutes(deps: {
 }): OpenAPIHono<HttpEnv> {
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
   app.openapi(secretRoute, async (c) => {
-    const credential = await deps.authenticate.principal(c.get('asking'), 'requests:write');
+    const credential = await deps.authenticate.credential(c.get('asking'));
     const secret = await deps.defaultSecret(credential);
     c.header('Cache-Control', 'no-store');
     return c.json({ secret }, 200);

@@ -111,7 +111,15 @@ describe('the request bucket', () => {
 describe('the waiting cap', () => {
   it.each([
     ['a free slot', { max_running: 2, max_waiting: 0 }, 1, 0, true],
-    ['a free slot, however many wait for a time', { max_running: 2, max_waiting: 1 }, 1, 9, true],
+    ['a free slot, but no room', { max_running: 2, max_waiting: 1 }, 1, 1, false],
+    ['a free slot, and room', { max_running: 2, max_waiting: 2 }, 0, 1, true],
+    [
+      'a free slot and no room ever, but one that waits',
+      { max_running: 2, max_waiting: 0 },
+      0,
+      1,
+      false,
+    ],
     ['no slot but room to wait', { max_running: 2, max_waiting: 3 }, 2, 2, true],
     ['no slot and no room', { max_running: 2, max_waiting: 3 }, 2, 3, false],
     ['more than the caps after they were lowered', { max_running: 1, max_waiting: 1 }, 5, 5, false],
@@ -302,6 +310,8 @@ describe('the caps on one request', () => {
     [{ max_megapixels: 1 }, { megapixels: 1.048576 }, 'limit_exceeded'],
     [{ max_megapixels: 0 }, { megapixels: 0.004096 }, 'limit_exceeded'],
     [{ max_megapixels: 0 }, { megapixels: null }, null],
+    [{ max_megapixels: 1_000_000 }, { megapixels: 'unbounded' }, 'limit_exceeded'],
+    [{ max_megapixels: null }, { megapixels: 'unbounded' }, null],
     [{ allowed_models: ['a', 'b'] }, { models: ['a', 'b'] }, null],
     [{ allowed_models: ['a', 'b'] }, { models: ['a', 'c', 'b'] }, 'model_not_allowed'],
     [{ allowed_models: ['sketch'] }, { models: ['auto'] }, 'model_not_allowed'],

@@ -22,6 +22,11 @@ describe('the limits of users that are made without their own', () => {
     ['no object', '[1]', 'DEFAULT_LIMITS'],
     ['a limit that there is not', '{"max_runing":1}', 'DEFAULT_LIMITS'],
     ['a limit below nothing', '{"burst":-1}', 'DEFAULT_LIMITS.burst'],
+    [
+      'a model that there is not',
+      '{"allowed_models":["sketch","sketsh"]}',
+      'DEFAULT_LIMITS.allowed_models.1',
+    ],
     ['a null where there is no such limit', '{"burst":null}', 'DEFAULT_LIMITS.burst'],
   ])('are refused as %s, by name and without the value', (_, text, name) => {
     expect(() => read(text)).toThrow(name);

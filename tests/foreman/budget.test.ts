@@ -128,6 +128,26 @@ describe('an accepted request', () => {
     expect(await usageOf(tenant)).toMatchObject({ reservedMicros: PRICE });
   });
 
+  it('is accepted without money when an equal one is under way', async () => {
+    const tenant = await newTenant({ max_running: 0, monthly_budget_usd: usdOf(1) });
+    await accepted(tenant, { ...paid, reuseKey: 'the same' });
+    const follower = await accepted(tenant, { ...paid, reuseKey: 'the same' });
+    expect(await waitOf(tenant, follower)).toBe('request');
+    expect(await submitTo(tenant, { ...paid, reuseKey: 'another' })).toMatchObject({
+      refusal: { limit: 'monthly_budget_usd' },
+    });
+  });
+
+  it('holds what it costs now when it is tried again, though it was cheaper once', async () => {
+    const tenant = await newTenant({ max_running: 0, monthly_budget_usd: usdOf(1) });
+    const retryOf = newId('req', 1);
+    const id = await accepted(tenant, { ...paid, floorMicros: 1, retryOf });
+    expect(await stateOf(tenant, id)).toMatchObject({ floorMicros: PRICE, holdMicros: PRICE });
+    expect(await submitTo(tenant, { ...paid, floorMicros: 1, retryOf })).toMatchObject({
+      refusal: { limit: 'monthly_budget_usd' },
+    });
+  });
+
   it('keeps its money when one that followed another has to be made after all', async () => {
     const tenant = await newTenant({ monthly_budget_usd: usdOf(2) });
     const once = { ...paid, maxAttempts: 1, reuseKey: 'the same' };
@@ -157,13 +177,20 @@ describe('a request that waits for the budget', () => {
     expect(await usageOf(tenant)).toMatchObject({ running: 0, waiting: 1 });
   });
 
-  it('counts against max_waiting', async () => {
-    const tenant = await newTenant({ monthly_budget_usd: 0, max_running: 1, max_waiting: 1 });
+  it('counts against max_waiting, though no slot is taken', async () => {
+    const tenant = await newTenant({ monthly_budget_usd: 0, max_running: 1, max_waiting: 2 });
     await waiting(tenant);
-    await accepted(tenant, patient);
+    await waiting(tenant);
     expect(await submitTo(tenant, patient)).toMatchObject({
-      refusal: { limit: 'max_waiting', used: 1 },
+      refusal: { limit: 'max_waiting', allowed: 2, used: 2, retryAfterMs: 5_000 },
     });
+    expect(await usageOf(tenant)).toMatchObject({ running: 0, waiting: 2 });
+  });
+
+  it('is one at the most where none may wait', async () => {
+    const tenant = await newTenant({ monthly_budget_usd: 0, max_running: 1, max_waiting: 0 });
+    await waiting(tenant);
+    expect(await submitTo(tenant, patient)).toMatchObject({ refusal: { limit: 'max_waiting' } });
   });
 
   it('is woken best rank first, and no more of them than the money pays for', async () => {
@@ -266,6 +293,45 @@ describe('a request that waits for the budget', () => {
   });
 });
 
+describe('what live requests hold', () => {
+  it('is summed up anew when the object wakes, whatever the books had said', async () => {
+    const tenant = await newTenant({ max_running: 2, monthly_budget_usd: usdOf(9) });
+    const running = await accepted(tenant, paid);
+    await claim(tenant, running);
+    for (let n = 0; n < 3; n += 1) await accepted(tenant, paid);
+    const ended = await accepted(tenant, paid);
+    await tenant.foreman.cancel({ credential: tenant.credential, id: ended });
+    for (const wrong of [0, 77 * PRICE]) {
+      await inForeman(tenant, (sql) => {
+        sql.exec(`UPDATE usage SET state = json_set(state, '$.reservedMicros', ?)`, wrong);
+      });
+      await evictDurableObject(tenant.stub);
+      expect(await usageOf(tenant)).toMatchObject({ reservedMicros: 4 * PRICE });
+    }
+  });
+
+  it('is nothing for rows of a version that knew no holds', async () => {
+    const tenant = await newTenant({ max_running: 0, monthly_budget_usd: usdOf(1) });
+    await accepted(tenant, paid);
+    await inForeman(tenant, (sql) => {
+      sql.exec(`UPDATE requests SET state = json_remove(state, '$.holdMicros')`);
+    });
+    await evictDurableObject(tenant.stub);
+    expect(await usageOf(tenant)).toMatchObject({ reservedMicros: 0 });
+  });
+
+  it('is summed up beside a row that cannot be read', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const broken = await accepted(tenant, paid);
+    await accepted(tenant, paid);
+    await inForeman(tenant, (sql) => {
+      sql.exec(`UPDATE requests SET state = '{' WHERE id = ?`, broken);
+    });
+    await evictDurableObject(tenant.stub);
+    expect(await usageOf(tenant)).toMatchObject({ waiting: 2, reservedMicros: PRICE });
+  });
+});
+
 describe('the books of a month', () => {
   const BUDGET = 6 * PRICE;
   const start = Date.UTC(2026, 10, 30, 22, 30);
@@ -360,7 +426,7 @@ describe('the books of a month', () => {
     }
   }
 
-  /** What has been spent in the latest month that any clock has shown. */
+  /** What has been spent in the latest month that anything was counted in. */
   const emptyBooks = () => ({
     month: monthOf(start),
     spent: 0,
@@ -373,8 +439,8 @@ describe('the books of a month', () => {
     if (!usage) throw new Error('no usage');
     const states = statesOf(desk);
     const held = states.reduce((sum, state) => sum + holdOf(state), 0);
-    if (monthOf(desk.now) > books.month) {
-      Object.assign(books, { month: monthOf(desk.now), spent: 0, excess: 0 });
+    if (usage.month > books.month) {
+      Object.assign(books, { month: usage.month, spent: 0, excess: 0 });
     }
     for (const { id, attempts } of states) {
       for (const { number, costMicros, reservedMicros } of attempts) {
@@ -385,8 +451,9 @@ describe('the books of a month', () => {
       }
     }
     const { spentMicros, reservedMicros } = rollOver(usage, desk.now);
+    const isOver = monthOf(desk.now) > books.month;
     expect({ spentMicros, reservedMicros }).toEqual({
-      spentMicros: books.spent,
+      spentMicros: isOver ? 0 : books.spent,
       reservedMicros: held,
     });
     expect(spentMicros + reservedMicros).toBeLessThanOrEqual(BUDGET + books.excess);

@@ -109,9 +109,32 @@ describe('a user who is being deleted', () => {
     }
     expect(await foreman.renew([{ request: running, token }])).toEqual({ stale: [token] });
     expect(await foreman.pullNews()).toMatchObject({ requests: [], deliveries: [] });
-    expect(await foreman.changeAccount({ changes: { name: 'other' }, by })).toBeNull();
-    expect(await foreman.changeStatus({ status: 'active', by })).toBeNull();
-    expect((await foreman.getAccount())?.status).toBe('deleting');
+    const account = await foreman.getAccount();
+    expect(account?.status).toBe('deleting');
+    expect(await foreman.changeAccount({ changes: { name: 'other' }, by })).toEqual(account);
+    expect(await foreman.changeStatus({ status: 'active', by })).toEqual(account);
+    expect(await foreman.getAccount()).toEqual(account);
+  });
+
+  it('has all its running calls noted at once, however many they are', async () => {
+    const tenant = await newTenant();
+    const calls = [];
+    for (const token of ['first', 'second', 'third']) {
+      const request = await accepted(tenant);
+      const { release } = await stateOf(tenant, request);
+      await tenant.foreman.claim({ request, release, token, verdicts: {} });
+      calls.push({ request, token, isOpen: true });
+    }
+    await inForeman(tenant, (sql) => {
+      sql.exec('CREATE TABLE noted (n INTEGER)');
+      sql.exec(`CREATE TRIGGER noting AFTER UPDATE ON deletion BEGIN
+        INSERT INTO noted VALUES (1); END`);
+    });
+    const deletion = await tenant.foreman.beginDeletion(by);
+    expect(deletion?.calls).toHaveLength(3);
+    expect(deletion?.calls).toEqual(expect.arrayContaining(calls));
+    const noted = await inForeman(tenant, (sql) => sql.exec('SELECT n FROM noted').toArray());
+    expect(noted).toHaveLength(1);
   });
 
   it('is gone only when D1 has heard of it and every call has come to its end', async () => {

@@ -78,7 +78,7 @@ describe('a size', () => {
   const stepped = pixels({ step: 64, min: 128, max: 1024, maxPixels: 786_432 });
   const refusal = 'makes sides of 128 to 1024 pixels in steps of 64, and at most 786432 pixels';
   const listed: Sizing = { by: 'list', sizes: ['1024x1024', '1792x1024'] };
-  const ratios: Sizing = { by: 'ratio', ratios: ['1:1', '16:9'] };
+  const ratios: Sizing = { by: 'ratio', ratios: ['1:1', '16:9'], maxPixels: null };
 
   it.each<[string, Sizing, Partial<GenerationInput>, string | null]>([
     ['in steps and within bounds', stepped, { width: 768, height: 1024 }, null],

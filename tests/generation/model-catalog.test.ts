@@ -163,7 +163,11 @@ describe('MODEL_CATALOG', () => {
 
   it.each([
     [{ sizes: ['512x512', '1024x768'] }, { by: 'list', sizes: ['512x512', '1024x768'] }],
-    [{ aspect_ratios: ['1:1', '21:9'] }, { by: 'ratio', ratios: ['1:1', '21:9'] }],
+    [{ aspect_ratios: ['1:1', '21:9'] }, { by: 'ratio', ratios: ['1:1', '21:9'], maxPixels: null }],
+    [
+      { aspect_ratios: ['1:1'], max_pixels: 9_000_000 },
+      { by: 'ratio', ratios: ['1:1'], maxPixels: 9_000_000 },
+    ],
     [
       { step: 8, min: 128, max: 1024, max_pixels: 786_432 },
       { by: 'pixels', step: 8, min: 128, max: 1024, maxPixels: 786_432 },
@@ -275,8 +279,8 @@ describe('a fault in MODEL_CATALOG stops the start and is named by its path', ()
     ],
     [
       'a sizing of ratios and of bounds',
-      one({ sizing: { aspect_ratios: ['1:1'], max_pixels: 65_536 } }),
-      `${ofTarget}.sizing.max_pixels does not go with aspect_ratios`,
+      one({ sizing: { sizes: ['64x64'], max_pixels: 65_536 } }),
+      `${ofTarget}.sizing.max_pixels does not go with sizes`,
     ],
     ['a size that is none', one({ sizing: { sizes: ['large'] } }), `${ofTarget}.sizing.sizes.0`],
     [

@@ -90,12 +90,19 @@ describe('each of two buckets', () => {
     expect(await rows()).toEqual([]);
   });
 
-  it('is swept while the other fails', async () => {
+  it('is swept while the other fails, with its rows, however many of the other’s are due', async () => {
     const [here, there] = [await storeImages(), await storeImages(inEurope())];
+    const many = Array.from({ length: 1_001 }, () => {
+      const id = imageIdOf({ requestId: newId('req', NOW), attempt: 1, index: 0 });
+      return here.stored.map((image) => ({ ...image, id, expiresAt: NOW }));
+    }).flat();
+    await index(here.requestId, many);
+    await index(there.requestId, there.stored);
     const broken = imagesOn(bucketWith({ delete: () => Promise.reject(new Error('down')) }));
     await expect(broken.sweepExpired({ now: LATER })).rejects.toThrow('down');
     expect(await listObjectKeys(env.IMAGES, here.requestId)).toHaveLength(1);
     expect(await listObjectKeys(env.IMAGES_EU, there.requestId)).toEqual([]);
+    expect(await rows()).toEqual(many.map(({ id }) => id).sort());
   });
 
   it('remembers for itself how far the sweep of its uploads has come', async () => {

@@ -15,6 +15,7 @@ import {
   indexed,
   messagesTo,
   newClient,
+  newKey,
   ORIGIN,
   objectKeys,
   openai,
@@ -395,6 +396,52 @@ describe('a deletion goes on', () => {
     await expectGone(client, [id]);
     const { status, completed_at } = await deletionOf(client);
     expect([status, completed_at]).toEqual(['completed', before.completed_at]);
+  });
+});
+
+describe('whoever is being deleted', () => {
+  it('is changed by nothing, and whoever tries is told why until the end', async () => {
+    const client = await newClient();
+    const path = pathOf(client);
+    const { id: keyId } = await newKey(client.userId);
+    const key = `${path}/keys/${keyId}`;
+    await settled(client);
+    // Nobody comes to go on with it.
+    faults.events = 'swallow';
+    await remove(client);
+    const tries: readonly [method: string, path: string, body?: object][] = [
+      ['PATCH', path, { name: 'other' }],
+      ['POST', `${path}/suspend`],
+      ['POST', `${path}/resume`],
+      ['POST', `${path}/keys`, { name: 'other' }],
+      ['POST', `${key}/rotate`, {}],
+    ];
+    for (const [method, to, body] of tries) {
+      const response = await admin(method, to, body);
+      expect([to, response.status]).toEqual([to, 409]);
+      const detail = 'This user is being deleted.';
+      expect(await response.json()).toMatchObject({ code: 'conflict', detail });
+    }
+    const unknown = `${path}/keys/key_${'0'.repeat(27)}`;
+    expect((await admin('POST', `${unknown}/rotate`, {})).status).toBe(404);
+    expect((await admin('DELETE', unknown)).status).toBe(404);
+    for (const _ of [1, 2]) {
+      expect((await admin('DELETE', key)).status).toBe(204);
+      await remove(client);
+    }
+    expect(await (await admin('GET', path)).json()).toMatchObject({
+      ...{ status: 'deleting', name: 'tenant' },
+    });
+
+    faults.events = null;
+    advance(15_001);
+    await client.alarm();
+    await completed(client);
+    for (const [method, to, body] of tries) {
+      expect((await admin(method, to, body)).status).toBe(404);
+    }
+    expect((await admin('DELETE', key)).status).toBe(404);
+    expect((await admin('DELETE', path)).status).toBe(200);
   });
 });
 

@@ -88,7 +88,7 @@ it('each change of an account is on record once: what, whose, by whom, from wher
   const revoked = await asAdmin('DELETE', `${user}/keys/${keyId}`);
 
   const expected = [
-    [made, 'user.created', null, { name: 'tenant' }],
+    [made, 'user.created', null, { limits: { burst: 100 } }],
     [changed, 'user.changed', null, { burst: { from: 100, to: 7 } }],
     [issued, 'key.created', keyId, { name: 'first' }],
     [rotated, 'key.rotated', keyId, { replaced_by: rotated.answer.id }],

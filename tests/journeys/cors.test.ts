@@ -75,12 +75,15 @@ describe('open to the origins that are named', () => {
       'authorization',
       'content-type',
       'idempotency-key',
+      'if-modified-since',
       'if-none-match',
+      'if-range',
       'last-event-id',
       'prefer',
       'range',
       'traceparent',
       'x-correlation-id',
+      'x-request-id',
     ]);
   });
 
@@ -175,8 +178,21 @@ describe('open to any origin', () => {
     expect([asked.status, answer.status]).toEqual([204, 401]);
   });
 
+  it('answers who names no origin alike, as a cache may keep it for who does', async () => {
+    const headersWith = async (headers: Record<string, string>) => {
+      const response = await call('GET', '/v1/models', headers);
+      return [...corsHeaders(response), response.headers.get('access-control-allow-origin')];
+    };
+    const named = await headersWith({ origin: STRANGE });
+    expect(named).toHaveLength(3);
+    expect(await headersWith({})).toEqual(named);
+  });
+
   it('is closed at the operator’s routes all the same', async () => {
     const asked = await call('OPTIONS', '/v1/admin/users', preflightOf(STRANGE));
     expect([asked.status, corsHeaders(asked)]).toEqual([405, []]);
+    for (const headers of [ADMIN, { ...ADMIN, origin: STRANGE }]) {
+      expect(corsHeaders(await call('GET', '/v1/admin/users', headers))).toEqual([]);
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { env } from 'cloudflare:workers';
+import { env, exports } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { issueKey } from '../../src/accounts/keys/text';
 import { createApp } from '../../src/app';
@@ -32,12 +32,21 @@ interface KeyView {
   readonly user_id: string;
 }
 
+const PIXEL = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+);
+const inked = {
+  ...{ model: 'sketch', prompt: 'a boat', width: 64, height: 64 },
+  image: `data:image/png;base64,${PIXEL.toString('base64')}`,
+};
+
 const keysPath = ({ userId }: Pick<Client, 'userId'>) => `/v1/admin/users/${userId}/keys`;
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const iso = (at: number) => new Date(at).toISOString();
 const issue = (client: Client, body: object) =>
   http('POST', keysPath(client), { body: { name: 'ci', ...body }, headers: ADMIN });
-const rotate = (client: Client, id: string, body: object = {}) =>
+const rotate = (client: Client, id: string, body?: object) =>
   http('POST', `${keysPath(client)}/${id}/rotate`, { body, headers: ADMIN });
 const keysOf = async (client: Client): Promise<KeyView[]> => {
   const response = await http('GET', keysPath(client), { headers: ADMIN });
@@ -125,6 +134,44 @@ describe('a key is shown once', () => {
   });
 });
 
+describe('a key that is no good any more, in an isolate that trusts it', () => {
+  const ends: Record<string, [end: (client: Client, id: string) => Promise<Response>, number]> = {
+    'is revoked': [
+      (client, id) => http('DELETE', `${keysPath(client)}/${id}`, { headers: ADMIN }),
+      401,
+    ],
+    'is of a suspended user': [
+      ({ userId }) => http('POST', `/v1/admin/users/${userId}/suspend`, { headers: ADMIN }),
+      403,
+    ],
+  };
+
+  it.each(Object.entries(ends))('writes nothing from then on: it %s', async (_, [end, status]) => {
+    const client = await newClient();
+    const headers = bearer(client.key);
+    const statusOf = async (method: string, path: string, call: object = {}) =>
+      (await http(method, path, { headers, ...call })).status;
+    const models = () => statusOf('GET', '/v1/models');
+    const all = async () => [
+      (await exports.default.fetch(`${ORIGIN}/v1/images`, { method: 'POST', headers, body: PIXEL }))
+        .status,
+      await statusOf('POST', '/v1/requests', { body: inked }),
+      await statusOf('POST', '/v1/requests/batch', { body: { items: [inked] } }),
+      await statusOf('POST', '/v1/requests?dry_run=true', { body: inked }),
+      await statusOf('GET', '/v1/webhooks/default-secret'),
+    ];
+    expect([await models(), ...(await all())]).not.toContain(status);
+    const [{ id }] = (await keysOf(client)) as [KeyView];
+    expect((await end(client, id)).ok).toBe(true);
+    expect(await models()).toBe(200);
+    const { objects } = await env.IMAGES.list({ prefix: `uploads/${client.userId}/` });
+    await env.IMAGES.delete(objects.map(({ key }) => key));
+    expect(await all()).toEqual(Array.from({ length: 5 }, () => status));
+    const kept = await env.IMAGES.list({ prefix: `uploads/${client.userId}/` });
+    expect(kept.objects).toEqual([]);
+  });
+});
+
 describe('a key that expires', () => {
   it('is refused from then on, also where a verdict on it was kept', async () => {
     const client = await newClient();
@@ -171,6 +218,18 @@ describe('the rotation of a key', () => {
     advance(60_001);
     expect([await write(client.key), await write(successor.key)]).toEqual([401, 404]);
     expect(await keysOf(client)).toMatchObject([{ id: old.id }, { expires_at: null }]);
+  });
+
+  it.each([
+    ['has the expiry of the old one', undefined, (old: number) => old],
+    ['has another expiry if it is told so', { expires_at: iso(Date.now() + 60_000_000) }, null],
+    ['never expires if it is told so', { expires_at: null }, null],
+  ])('%s', async (_, body, expected) => {
+    const client = await newClient();
+    const expiresAt = Date.now() + 3_600_000;
+    const { id } = await (await issue(client, { expires_at: iso(expiresAt) })).json<KeyView>();
+    const { expires_at: told } = await (await rotate(client, id, body)).json<KeyView>();
+    expect(told).toBe(expected ? iso(expected(expiresAt)) : (body?.expires_at ?? null));
   });
 
   it('whose answer got lost on its way from the foreman made one key only', async () => {

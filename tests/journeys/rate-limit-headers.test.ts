@@ -32,6 +32,9 @@ describe('RateLimit', () => {
         .sort((a, b) => b - a);
     expect(told(202)).toEqual([11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
     expect(told(429)).toEqual([0, 0, 0]);
+    const refused = answers.find(({ status }) => status === 429);
+    // The policy that the header names.
+    expect(await refused?.json()).toMatchObject({ 'violated-policies': ['requests'] });
   });
 
   it('is on every kind of answer, and what costs nothing changes nothing', async () => {

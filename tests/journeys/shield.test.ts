@@ -111,8 +111,10 @@ describe('every request', () => {
     expect(own.status).toBe(200);
     await own.body?.cancel();
   });
+});
 
-  it('of a provider that calls back counts', ACROSS_A_MINUTE, async () => {
+describe('callbacks', () => {
+  it('count when they are forged, and a provider’s own never', ACROSS_A_MINUTE, async () => {
     const client = await newClient();
     const { id } = await client.submit();
     const { pathname, search } = new URL(
@@ -125,9 +127,17 @@ describe('every request', () => {
       }),
     );
     const address = newAddress();
-    await spend('callback', address, 1);
-    expect((await http('POST', pathname + search, from(address))).status).toBe(204);
-    await expectTurnedAway(await http('POST', pathname + search, from(address)), 'callbacks');
+    await spend('callback', address, 2);
+    const genuine = async () => (await http('POST', pathname + search, from(address))).status;
+    expect([await genuine(), await genuine(), await genuine()]).toEqual([204, 204, 204]);
+    const elsewhere = pathname.replace('/1', '/x') + search;
+    for (const forged of [pathname, elsewhere]) {
+      expect((await http('POST', forged, from(address))).status).toBe(404);
+    }
+    for (const forged of [pathname, elsewhere]) {
+      await expectTurnedAway(await http('POST', forged, from(address)), 'genuine signature');
+    }
+    expect(await genuine()).toBe(204);
   });
 });
 

@@ -73,7 +73,7 @@ describe('somebody who signs in for the first time', () => {
     const { id } = JSON.parse([...users].join()) as MeView['user'];
     await until(async () => {
       const where = "action = 'user.created' AND user_id = ? AND actor_type = 'token'";
-      expect(await count('audit_events', `${where} AND actor_id = ?`, id, 'ada')).toBe(1);
+      expect(await count('audit_events', `${where} AND actor_id = ?`, id, `${ISSUER}|ada`)).toBe(1);
       expect(await count('users', 'external_id = ?', `${ISSUER}|ada`)).toBe(1);
     });
   });
@@ -135,6 +135,40 @@ describe('a request with Access before it', () => {
     const { user, key } = await me(await access('ada'));
     expect(key).toMatchObject({ id: null, name: 'ada' });
     expect(user.id).not.toBe((await me(await asSubject('ada'))).user.id);
+  });
+
+  it('is on record by a name that no other issuer can give', async () => {
+    const headers = await access('ada');
+    const submitted = await http('POST', '/v1/requests', { body, headers });
+    const { id } = await submitted.json<RequestView>();
+    expect((await http('DELETE', `/v1/requests/${id}`, { headers })).status).toBe(204);
+    await until(async () => {
+      const where = "action = 'request.deleted' AND target = ? AND actor_id = ?";
+      expect(await count('audit_events', where, id, `${TEAM}|ada`)).toBe(1);
+    });
+  });
+
+  it('is nobody’s when a page of a neighbouring host has it made', async () => {
+    const headers = { ...(await access('ada')), 'sec-fetch-site': 'same-site' };
+    expect((await http('POST', '/v1/requests', { body, headers })).status).toBe(401);
+  });
+
+  it('is shown no image out of a cache that another may have filled', async () => {
+    const headers = await access('ada');
+    const submitted = await http('POST', '/v1/requests', {
+      body,
+      headers: { ...headers, prefer: 'wait=10' },
+    });
+    const { images } = await submitted.json<RequestView>();
+    const { pathname } = new URL(images[0]?.url ?? '');
+    const shown = await http('GET', pathname, { headers });
+    expect([shown.status, shown.headers.get('cache-control')]).toEqual([200, 'private, no-cache']);
+    await shown.body?.cancel();
+    const again = { 'if-none-match': shown.headers.get('etag') ?? '' };
+    const kept = await http('GET', pathname, { headers: { ...headers, ...again } });
+    expect([kept.status, kept.headers.get('cache-control')]).toEqual([304, 'private, no-cache']);
+    const other = { ...(await access('bob')), ...again };
+    expect((await http('GET', pathname, { headers: other })).status).toBe(404);
   });
 
   it('is the key’s, if it brings one', async () => {

@@ -22,6 +22,9 @@ useWorld();
 const ask = (client: Client, body: object, headers = {}) =>
   client.call('POST', '/v1/requests', { body: { prompt: 'a boat', ...body }, headers });
 
+const operate = (method: string, path: string) =>
+  http(method, `/v1/admin/${path}`, { headers: ADMIN });
+
 it('a key that may only write holds the line too, and hears the id of what it submitted', async () => {
   const client = await newClient();
   const { key } = await newKey(client.userId, ['requests:write']);
@@ -176,3 +179,34 @@ it('a revoked key watches nothing any more', async () => {
 function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
 }
+
+it.each<[string, number, (client: Client, keyId: string) => Promise<unknown>]>([
+  ['of a suspended account', 403, ({ userId }) => operate('POST', `users/${userId}/suspend`)],
+  ['that is revoked', 401, ({ userId }, id) => operate('DELETE', `users/${userId}/keys/${id}`)],
+])('a key %s is told so, and not what is wrong with its request', async (_, status, end) => {
+  const client = await newClient();
+  const { id, key } = await newKey(client.userId);
+  const wrong = { prompt: 'a boat', model: 'there is none' };
+  const post = (path: string, body: object, headers = {}) =>
+    http('POST', path, { body, headers: { authorization: `Bearer ${key}`, ...headers } });
+  const all = async () => {
+    const answers = [
+      await post('/v1/requests', wrong),
+      await post('/v1/requests', wrong, { 'idempotency-key': 'k' }),
+      await post('/v1/requests/batch', { items: [wrong, wrong] }),
+      await post('/v1/requests/batch', { items: [wrong, { prompt: 'a boat', model: 'sketch' }] }),
+    ];
+    return answers.map((answer) => answer.status);
+  };
+  expect(await all()).toEqual([422, 422, 200, 200]);
+  await end(client, id);
+  expect(await all()).toEqual([status, status, status, status]);
+});
+
+it('a key that may not write is told so, and not what is wrong with its request', async () => {
+  const client = await newClient();
+  const { key } = await newKey(client.userId, ['requests:read']);
+  const headers = { authorization: `Bearer ${key}` };
+  const answer = await http('POST', '/v1/requests', { body: { prompt: 'a', model: 'x' }, headers });
+  expect([answer.status, (await answer.json<{ code: string }>()).code]).toEqual([403, 'forbidden']);
+});

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { createUserNames } from '../../src/accounts/directory';
-import { DEFAULT_LIMITS } from '../../src/accounts/types';
+import { DEFAULT_LIMITS, regions } from '../../src/accounts/types';
 import { faulted, faults, resetFaults } from '../support/worker';
 import {
   ADMIN,
@@ -24,6 +24,7 @@ const USERS = '/v1/admin/users';
 const admin = (method: string, path: string, body?: unknown) =>
   http(method, path, { headers: ADMIN, ...(body === undefined ? {} : { body }) });
 const create = (fields: object = {}) => admin('POST', USERS, { name: 'Acme', ...fields });
+const MODEL_AT = 'limits.allowed_models.1';
 const newName = () => `customer-${crypto.randomUUID()}`;
 
 interface UserView {
@@ -77,21 +78,38 @@ describe('a user that is created', () => {
 
   it.each<[string, object, string]>([
     ['an empty external id', { external_id: '' }, 'external_id'],
-    ['an external id of 201 characters', { external_id: 'x'.repeat(201) }, 'external_id'],
+    ['an external id of 601 characters', { external_id: 'x'.repeat(601) }, 'external_id'],
     ['a control character in it', { external_id: 'a\u0007b' }, 'external_id'],
     ['a number for it', { external_id: 42 }, 'external_id'],
     ['a region that is none', { region: 'moon' }, 'region'],
     ['a jurisdiction that is none', { jurisdiction: 'us' }, 'jurisdiction'],
     ['a status', { status: 'suspended' }, 'status'],
+    ['a model that there is not', { limits: { allowed_models: ['sketch', 'sketsh'] } }, MODEL_AT],
   ])('is not made with %s', async (_, fields, path) => {
     const problem = await expectProblem(await create(fields), 422, 'invalid_request');
     expect(problem.errors).toMatchObject([{ path }]);
   });
 
+  it.each(regions)(
+    'in the European Union is in the region %s only if that lies there',
+    async (region) => {
+      const response = await create({ jurisdiction: 'eu', region });
+      if (region === 'weur' || region === 'eeur') {
+        expect(await response.json()).toMatchObject({ jurisdiction: 'eu', region });
+        return;
+      }
+      const problem = await expectProblem(response, 422, 'invalid_request');
+      const message = 'must be one of weur, eeur with the jurisdiction eu';
+      expect(problem.errors).toEqual([{ path: 'region', message }]);
+    },
+  );
+
   it('may have any other text for its external id', async () => {
-    for (const text of ['x'.repeat(200), ' ', "o'; DROP TABLE users; --", 'Ünïcödé 🚤', '../..']) {
-      const external_id = text.length === 200 ? text : `${text}${crypto.randomUUID()}`;
+    for (const text of ['x'.repeat(600), ' ', "o'; DROP TABLE users; --", 'Ünïcödé 🚤', '../..']) {
+      const external_id = `${text}${crypto.randomUUID()}`.slice(-600);
       expect(await user({ external_id })).toMatchObject({ external_id });
+      const query = new URLSearchParams({ external_id }).toString();
+      expect((await admin('GET', `${USERS}?${query}`)).status).toBe(200);
     }
   });
 });
@@ -202,6 +220,20 @@ describe('a change of a user', () => {
     expect(problem.errors).toEqual([
       { path: '', message: 'must name what to change: name, limits or both' },
     ]);
+  });
+
+  it('to models that there are not is refused with their places, and changes nothing', async () => {
+    const { id } = await user({ limits: { allowed_models: ['sketch', 'auto'] } });
+    const limits = { burst: 3, allowed_models: ['sketsh', 'auto', 'SKETCH'] };
+    const response = await admin('PATCH', `${USERS}/${id}`, { limits });
+    const problem = await expectProblem(response, 422, 'invalid_request');
+    const message = 'names no model that there is';
+    expect(problem.errors).toEqual([
+      { path: 'limits.allowed_models.0', message },
+      { path: 'limits.allowed_models.2', message },
+    ]);
+    const kept = { limits: { burst: 100, allowed_models: ['sketch', 'auto'] } };
+    expect(await (await admin('GET', `${USERS}/${id}`)).json()).toMatchObject(kept);
   });
 
   it('of name or limits holds at once, for a suspended user too', async () => {

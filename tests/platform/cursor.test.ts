@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeCursor, encodeCursor } from '../../src/platform/cursor';
+import { z } from 'zod';
+import { decodeCursor, encodeCursor, idPart, readCursor } from '../../src/platform/cursor';
+import { newId } from '../../src/platform/ids';
 
 const base64url = (text: string) => Buffer.from(text).toString('base64url');
 
@@ -39,5 +41,28 @@ describe('a cursor', () => {
     const text = base64url('[12]');
     const other = `${text.slice(0, -1)}${text.endsWith('Q') ? 'R' : 'Q'}`;
     expect(decodeCursor(other)).toBeNull();
+  });
+});
+
+describe('the cursor of a list', () => {
+  const id = newId('usr', 0);
+  const parts = z.tuple([z.number(), idPart('usr')]);
+
+  it('is read as the sort key of that list', () => {
+    expect(readCursor(encodeCursor([12, id]), parts)).toEqual([12, id]);
+  });
+
+  it.each([
+    ['nonsense', 'nonsense'],
+    ['of a shorter sort key', encodeCursor([12])],
+    ['of a longer one', encodeCursor([12, id, 1])],
+    ['with its parts in another order', encodeCursor([id, 12])],
+    ['with a number that is a text', encodeCursor(['12', id])],
+    ['with the id of something else', encodeCursor([12, newId('key', 0)])],
+    ['with no id', encodeCursor([12, 'usr_1'])],
+  ])('is not one that is %s', (_, text) => {
+    const errors = [{ path: 'cursor', message: 'is not a cursor of this list' }];
+    const fault = { code: 'invalid_request', message: 'Not valid: cursor.', details: { errors } };
+    expect(() => readCursor(text, parts)).toThrow(expect.objectContaining(fault));
   });
 });

@@ -27,7 +27,7 @@ function newIsolate() {
     sleep: async (_, signal) => {
       world.naps += 1;
       if (world.d1 !== 'hangs') {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        await new Promise((resolve) => signal?.addEventListener('abort', resolve));
       }
     },
     log: createLogger((line) => lines.push(line)),

@@ -17,10 +17,10 @@ export const auditQuerySchema = z.strictObject({
   action: z.enum(auditActions).optional(),
   actor_id: z
     .string()
-    .max(512)
+    .max(600)
     .optional()
-    .openapi({ description: 'The id of a key, or the subject of a token' }),
-  target: z.string().max(512).optional(),
+    .openapi({ description: 'The id of a key, or `<issuer>|<subject>` of a token' }),
+  target: z.string().max(600).optional(),
   created_after: time.optional(),
   created_before: time.optional(),
 });
@@ -33,7 +33,8 @@ const auditEventSchema = z
     actor: z.object({
       type: z.enum(actorTypes),
       id: z.string().nullable().openapi({
-        description: 'Of the key, or the subject of the token; null for the operator’s own token',
+        description:
+          'Of the key, or `<issuer>|<subject>` of the token; null for the operator’s own token',
       }),
     }),
     address: z.string().nullable().openapi({ description: 'The address the call came from' }),

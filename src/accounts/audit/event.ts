@@ -2,7 +2,7 @@
 import type { By } from '../../platform/actor';
 import { type AuditId, newId, type UserId } from '../../platform/ids';
 import type { JsonObject } from '../../platform/json';
-import type { Actor, Credential } from '../types';
+import { type Actor, type Credential, externalIdOf } from '../types';
 
 export const auditActions = [
   'user.created',
@@ -45,7 +45,7 @@ export function byOf(credential: Credential): By {
   const actor: Actor =
     credential.via === 'key'
       ? { type: 'key', id: credential.keyId }
-      : { type: 'token', id: credential.subject };
+      : { type: 'token', id: externalIdOf(credential) };
   return { actor, from: credential.from };
 }
 

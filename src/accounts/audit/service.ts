@@ -1,8 +1,8 @@
 /** What operators learn of who did what, and the record of what has no row of its own. */
-import { decodeCursor, encodeCursor } from '../../platform/cursor';
-import { AppError } from '../../platform/errors';
-import { isId } from '../../platform/ids';
+import { z } from 'zod';
+import { encodeCursor, idPart, readCursor } from '../../platform/cursor';
 import type { Logger } from '../../platform/log';
+import { type Sleep, within } from '../../platform/patience';
 import { auditUnavailable } from '../errors';
 import type { AuditEvent } from './event';
 import type { AuditQuery, AuditStore } from './store';
@@ -25,23 +25,12 @@ const PATIENCE_MS = 1_000;
 
 export function createAuditService(deps: {
   readonly store: AuditStore;
-  /** Resolves after `ms`, or once the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly sleep: Sleep;
   readonly log: Logger;
 }): AuditService {
   /** A try that comes through after all has stored the same event. */
-  const storeInTime = async (event: AuditEvent): Promise<void> => {
-    const answered = new AbortController();
-    const outOfPatience = deps.sleep(PATIENCE_MS, answered.signal).then(() => {
-      throw new Error('D1 did not answer in time');
-    });
-    try {
-      await Promise.race([deps.store.createOne(event), outOfPatience]);
-    } finally {
-      answered.abort();
-      outOfPatience.catch(() => {});
-    }
-  };
+  const storeInTime = (event: AuditEvent): Promise<void> =>
+    within(PATIENCE_MS, deps.store.createOne(event), deps.sleep);
 
   return {
     async list({ cursor, ...query }) {
@@ -71,11 +60,9 @@ export function createAuditService(deps: {
   };
 }
 
+const cursorParts = z.tuple([z.number(), idPart('aud')]);
+
 function lastOf(cursor: string): Pick<AuditEvent, 'at' | 'id'> {
-  const [at, id, ...rest] = decodeCursor(cursor) ?? [];
-  if (typeof at === 'number' && typeof id === 'string' && isId('aud', id) && rest.length === 0) {
-    return { at, id };
-  }
-  const errors = [{ path: 'cursor', message: 'is not a cursor of this list' }];
-  throw new AppError('invalid_request', 'Not valid: cursor.', { errors });
+  const [at, id] = readCursor(cursor, cursorParts);
+  return { at, id };
 }

@@ -1,7 +1,7 @@
 /** The operator's `DELETE /v1/admin/users/{id}`, and how far it has come. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { type HttpEnv, validationHook } from '../../platform/http';
-import { adminSecurity, problemResponses } from '../../platform/openapi';
+import { adminSecurity, jsonAnswer, problemResponses } from '../../platform/openapi';
 import { adminOnly } from '../admin-only';
 import type { Authenticate } from '../authenticate';
 import { deletionSchema, presentDeletion } from './contract';
@@ -12,10 +12,7 @@ interface Deps {
   readonly deletions: DeletionService;
 }
 
-const deletion = (description: string) => ({
-  description,
-  content: { 'application/json': { schema: deletionSchema } },
-});
+const deletion = (description: string) => jsonAnswer(deletionSchema, description);
 // A plain string: a malformed id is an unknown one, which the service answers with not_found.
 const params = z.object({ id: z.string() });
 const admin = { tags: ['Admin'], security: adminSecurity };
@@ -32,7 +29,7 @@ export function createDeletionRoutes({ authenticate, deletions }: Deps): OpenAPI
     description:
       'Every credential is refused at once, and what runs is canceled. Requests, images, uploads, ' +
       'keys, deliveries, usage and limits are then deleted in the background; what is on record of ' +
-      'who did what stays. There is no way back. Asked for again, it answers how far it has come.',
+      'who did what stays. There is no way back, and until the end nothing changes the user. Asked for again, it answers how far it has come.',
     middleware: [admins],
     request: { params },
     responses: {

@@ -13,18 +13,16 @@ const DEFAULT_OVERLAP_SECONDS = 86_400;
 const expiresAt = z.iso
   .datetime({ offset: true })
   .transform((text) => Date.parse(text))
-  .optional()
-  .openapi({
-    type: 'string',
-    format: 'date-time',
-    description: 'Refused from then on; at most ten years from now. Without it the key stays good.',
-  });
+  .openapi({ type: 'string', format: 'date-time' });
+const REFUSED = 'Refused from then on; at most ten years from now.';
 
 export const newKeySchema = z
   .strictObject({
     name: nameSchema,
     scopes: z.array(z.enum(grantableScopes)).min(1).max(grantableScopes.length).optional(),
-    expires_at: expiresAt,
+    expires_at: expiresAt
+      .optional()
+      .openapi({ description: `${REFUSED} Without it the key stays good.` }),
   })
   .openapi('NewKey');
 
@@ -36,7 +34,10 @@ export const rotationSchema = z
       .max(MAX_OVERLAP_SECONDS)
       .default(DEFAULT_OVERLAP_SECONDS)
       .openapi({ description: 'How long the old key stays good, unless it expires before.' }),
-    expires_at: expiresAt,
+    expires_at: expiresAt
+      .nullable()
+      .optional()
+      .openapi({ description: `${REFUSED} As the old key without it; null: the key stays good.` }),
   })
   .openapi('KeyRotation');
 

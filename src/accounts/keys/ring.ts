@@ -22,10 +22,15 @@ interface RowsNow {
   readonly now: number;
 }
 
-/** Null without an account, or with one that is going for good. */
-export function addKey({ sql, now }: RowsNow, key: KeyRecord, by: By): KeyRecord | null {
+/** An account that is going for good gets no more keys. */
+export type Going = { readonly outcome: 'deleting' };
+const GOING: Going = { outcome: 'deleting' };
+
+/** Null without an account. */
+export function addKey({ sql, now }: RowsNow, key: KeyRecord, by: By): KeyRecord | Going | null {
   const stored = rows.loadAccount(sql);
-  if (!stored || stored.status === 'deleting') return null;
+  if (!stored) return null;
+  if (stored.status === 'deleting') return GOING;
   const existing = rows.findKey(sql, key.id);
   if (existing) return existing;
   const { version } = rows.raiseVersion(sql, stored);
@@ -43,26 +48,32 @@ export interface Rotation {
   readonly successor: Omit<KeyRecord, 'name' | 'scopes' | 'replaces'>;
   /** How long the other goes on being good, if it has so long. */
   readonly overlapMs: number;
+  /** The successor expires when the other would have. */
+  readonly keepsExpiry: boolean;
 }
 
 export type RotateAnswer =
   | { readonly outcome: 'rotated'; readonly key: KeyRecord }
   | { readonly outcome: 'revoked' | 'expired' }
-  | { readonly outcome: 'replaced'; readonly by: KeyId };
+  | { readonly outcome: 'replaced'; readonly by: KeyId }
+  | Going;
 
-/** Null for an unknown key, or with an account that is going for good. */
+/** Null for an unknown key. */
 export function rotateKey({ sql, now }: RowsNow, rotation: Rotation, by: By): RotateAnswer | null {
-  const { id, successor, overlapMs } = rotation;
+  const { id, successor, overlapMs, keepsExpiry } = rotation;
   const stored = rows.loadAccount(sql);
   const old = rows.findKey(sql, id);
-  if (!stored || stored.status === 'deleting' || !old) return null;
+  if (!stored || !old) return null;
+  if (stored.status === 'deleting') return GOING;
   const replacement = rows.listKeys(sql).find(({ replaces }) => replaces === id);
   if (replacement?.id === successor.id) return { outcome: 'rotated', key: replacement };
   if (old.revokedAt !== null) return { outcome: 'revoked' };
   if (hasExpired(old, now)) return { outcome: 'expired' };
   if (replacement) return { outcome: 'replaced', by: replacement.id };
   const expiresAt = Math.min(old.expiresAt ?? Number.POSITIVE_INFINITY, now + overlapMs);
-  const key: KeyRecord = { ...successor, name: old.name, scopes: old.scopes, replaces: id };
+  const { name, scopes } = old;
+  const ownExpiry = keepsExpiry ? old.expiresAt : successor.expiresAt;
+  const key = { ...successor, name, scopes, expiresAt: ownExpiry, replaces: id };
   const { version } = rows.raiseVersion(sql, stored);
   rows.saveKey(sql, { key: { ...old, expiresAt }, version });
   rows.saveKey(sql, { key, version });
@@ -73,11 +84,14 @@ export function rotateKey({ sql, now }: RowsNow, rotation: Rotation, by: By): Ro
   return { outcome: 'rotated', key };
 }
 
-/** Null for an unknown key. The first revocation keeps its time. */
+/**
+ * Null for an unknown key. The first revocation keeps its time. With an account that is going for good
+ * every key has lost its power, and goes too: there is nothing to revoke.
+ */
 export function revokeKey({ sql, now }: RowsNow, id: KeyId, by: By): KeyRecord | null {
   const stored = rows.loadAccount(sql);
   const key = rows.findKey(sql, id);
-  if (!stored || !key || key.revokedAt !== null) return key;
+  if (!stored || !key || key.revokedAt !== null || stored.status === 'deleting') return key;
   const revoked = { ...key, revokedAt: now };
   const { version } = rows.raiseVersion(sql, stored);
   rows.saveKey(sql, { key: revoked, version });

@@ -2,7 +2,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { type HttpEnv, jsonBody, MAX_ADMIN_JSON_BYTES, validationHook } from '../../platform/http';
-import { adminSecurity, problemResponses } from '../../platform/openapi';
+import { adminSecurity, bodyOf, jsonAnswer, problemResponses } from '../../platform/openapi';
 import { adminOnly } from '../admin-only';
 import type { Authenticate } from '../authenticate';
 import {
@@ -23,14 +23,6 @@ interface Deps {
   readonly keys: KeyService;
 }
 
-const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const body = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true,
-  content: { 'application/json': { schema } },
-});
 // Plain strings: a malformed id is an unknown one, which the service answers with not_found.
 const userParams = z.object({ id: z.string() });
 const keyParams = z.object({ id: z.string(), key_id: z.string() });
@@ -56,10 +48,10 @@ function addIssuingRoutes(
     path: '/v1/admin/users/{id}/keys',
     summary: 'Issue an API key',
     middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
-    request: { params: userParams, body: body(newKeySchema) },
+    request: { params: userParams, body: bodyOf(newKeySchema) },
     responses: {
-      201: json(issuedKeySchema, 'The key, shown this once'),
-      ...problemResponses(400, 401, 403, 404, 413, 415, 422),
+      201: jsonAnswer(issuedKeySchema, 'The key, shown this once'),
+      ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422),
     },
   });
   routes.openapi(create, async (c) => {
@@ -76,11 +68,12 @@ function addIssuingRoutes(
     path: '/v1/admin/users/{id}/keys/{key_id}/rotate',
     summary: 'Replace an API key',
     description:
-      'The new key has the name and scopes of the old one, which stays good for a while.',
-    middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES)],
-    request: { params: keyParams, body: body(rotationSchema) },
+      'The new key has the name, the scopes and the expiry of the old one, which stays good for a ' +
+      'while. A body is needed only to say otherwise.',
+    middleware: [admins, jsonBody(MAX_ADMIN_JSON_BYTES, { isOptional: true })],
+    request: { params: keyParams, body: { ...bodyOf(rotationSchema), required: false } },
     responses: {
-      201: json(issuedKeySchema, 'The new key, shown this once'),
+      201: jsonAnswer(issuedKeySchema, 'The new key, shown this once'),
       ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422),
     },
   });
@@ -122,7 +115,7 @@ function addListRoutes(
     summary: "List a user's keys, oldest first",
     middleware: [admins],
     request: { params: userParams },
-    responses: { 200: json(keyPageSchema, 'All keys'), ...problemResponses(401, 403, 404) },
+    responses: { 200: jsonAnswer(keyPageSchema, 'All keys'), ...problemResponses(401, 403, 404) },
   });
   routes.openapi(list, async (c) => {
     return c.json(presentKeys(await keys.listKeys(c.req.valid('param').id)), 200);
@@ -138,7 +131,7 @@ function addListRoutes(
     middleware: [admins],
     request: { query: activeKeysQuery },
     responses: {
-      200: json(activeKeyPageSchema, 'A page of keys'),
+      200: jsonAnswer(activeKeyPageSchema, 'A page of keys'),
       ...problemResponses(401, 403, 422, 503),
     },
   });

@@ -2,14 +2,15 @@
  * API keys of users: issued, rotated, listed, revoked. A user's foreman decides and keeps them; D1
  * lists those of all users.
  */
-import { decodeCursor, encodeCursor } from '../../platform/cursor';
+import { z } from 'zod';
+import { encodeCursor, idPart, readCursor } from '../../platform/cursor';
 import { cellOf, isId, newId } from '../../platform/ids';
 import {
   accountNotFound,
   invalidExpiry,
-  invalidKeyCursor,
   keyCannotRotate,
   keyListUnavailable,
+  userGoing,
 } from '../errors';
 import { found, userIdOf } from '../service';
 import {
@@ -20,13 +21,13 @@ import {
   type Scope,
   type UserId,
 } from '../types';
-import type { RotateAnswer, Rotation } from './ring';
+import type { Going, RotateAnswer, Rotation } from './ring';
 import type { IndexedKey, KeyPageKey, KeyStore } from './store';
 import { issueKey, type KeySigning } from './text';
 
 /** What this service asks of a user's foreman. Each method may be called again after a fault. */
 export interface KeyForeman {
-  addKey(input: { key: KeyRecord; by: By }): Promise<KeyRecord | null>;
+  addKey(input: { key: KeyRecord; by: By }): Promise<KeyRecord | Going | null>;
   rotateKey(input: { rotation: Rotation; by: By }): Promise<RotateAnswer | null>;
   revokeKey(input: { id: KeyId; by: By }): Promise<KeyRecord | null>;
   listKeys(): Promise<KeyRecord[] | null>;
@@ -64,22 +65,27 @@ export function createKeyService(deps: KeyDeps) {
       const made = makeKey(deps, { userId, expiresAt: input.expiresAt });
       const scopes = [...new Set(input.scopes ?? DEFAULT_SCOPES)];
       const key: KeyRecord = { ...made.record, name: input.name, scopes, replaces: null };
-      const record = await deps.foreman(userId).addKey({ key, by: input.by });
-      return { record: found('user', record), key: made.key };
+      const record = found('user', await deps.foreman(userId).addKey({ key, by: input.by }));
+      if ('outcome' in record) throw userGoing();
+      return { record, key: made.key };
     },
 
     async rotateKey(input: {
       readonly userId: string;
       readonly keyId: string;
       readonly overlapMs: number;
-      readonly expiresAt: number | undefined;
+      /** Undefined: as the old key. */
+      readonly expiresAt: number | null | undefined;
       readonly by: By;
     }): Promise<IssuedKey> {
       const userId = userIdOf(input.userId);
       const id = keyIdOf(input.keyId);
-      const made = makeKey(deps, { userId, expiresAt: input.expiresAt });
-      const rotation = { id, successor: made.record, overlapMs: input.overlapMs };
+      const { expiresAt, overlapMs } = input;
+      const made = makeKey(deps, { userId, expiresAt: expiresAt ?? undefined });
+      const keepsExpiry = expiresAt === undefined;
+      const rotation = { id, successor: made.record, overlapMs, keepsExpiry };
       const answer = found('key', await deps.foreman(userId).rotateKey({ rotation, by: input.by }));
+      if (answer.outcome === 'deleting') throw userGoing();
       if (answer.outcome !== 'rotated') throw keyCannotRotate(answer);
       return { record: answer.key, key: made.key };
     },
@@ -147,11 +153,9 @@ function keyIdOf(id: string): KeyId {
   return id;
 }
 
+const cursorParts = z.tuple([z.number(), z.number(), idPart('key')]);
+
 function pageKeyOf(cursor: string): KeyPageKey {
-  const [macVersion, createdAt, id, ...rest] = decodeCursor(cursor) ?? [];
-  const isNumbers = typeof macVersion === 'number' && typeof createdAt === 'number';
-  if (isNumbers && typeof id === 'string' && isId('key', id) && rest.length === 0) {
-    return { macVersion, createdAt, id };
-  }
-  throw invalidKeyCursor();
+  const [macVersion, createdAt, id] = readCursor(cursor, cursorParts);
+  return { macVersion, createdAt, id };
 }

@@ -5,6 +5,7 @@ import { scopes } from '../types';
 import type { Me } from './view';
 
 const time = z.iso.datetime();
+const held = 'Held for calls that run, and for accepted requests that wait.';
 
 export const meSchema = z
   .object({
@@ -20,13 +21,13 @@ export const meSchema = z
       waiting: z.int(),
       images_today: z.int().openapi({ description: 'Accepted since 00:00 UTC.' }),
       month_cost_usd: z.number(),
-      month_reserved_usd: z.number().openapi({ description: 'Held back for running calls.' }),
+      month_reserved_usd: z.number().openapi({ description: held }),
     }),
     budget: z
       .object({
         limit_usd: z.number().nullable(),
         spent_usd: z.number(),
-        reserved_usd: z.number().openapi({ description: 'Held back for running calls.' }),
+        reserved_usd: z.number().openapi({ description: held }),
         left_usd: z.number().nullable(),
         resets_at: time,
       })

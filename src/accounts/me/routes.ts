@@ -1,7 +1,7 @@
 /** `/v1/me`. */
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { type HttpEnv, validationHook } from '../../platform/http';
-import { apiKeySecurity, problemResponses } from '../../platform/openapi';
+import { apiKeySecurity, jsonAnswer, problemResponses } from '../../platform/openapi';
 import type { Authenticate } from '../authenticate';
 import { meSchema, presentMe } from './contract';
 import type { MeService } from './service';
@@ -20,7 +20,7 @@ export function createMeRoutes({ authenticate, account }: Deps): OpenAPIHono<Htt
     path: '/v1/me',
     summary: 'Whose key this is, its limits and their use',
     responses: {
-      200: { description: 'The account', content: { 'application/json': { schema: meSchema } } },
+      200: jsonAnswer(meSchema, 'The account'),
       ...problemResponses(401, 403),
     },
   });

@@ -1,8 +1,7 @@
 /** What a user is told of the account: whose credential it is, the limits, and what is used of them. */
 import { budgetLeftMicros, endOfDay, endOfMonth, rateLimitHeaders, rollOver } from '../admission';
-import { checkCredential } from '../keys/ring';
 import * as rows from '../limits';
-import type { Account, Credential, Scope } from '../types';
+import type { Account, Credential, Grant, Scope } from '../types';
 
 interface RowsNow {
   readonly sql: SqlStorage;
@@ -31,16 +30,23 @@ export interface Me {
   };
 }
 
-/** The caller's credential has been checked. How many requests run and wait is the foreman's to say. */
+/**
+ * `grant` is what the caller's credential was found good for. How many requests run and wait is the
+ * foreman's to say. Null without an account.
+ */
 export function describe(
   { sql, now }: RowsNow,
-  input: { readonly credential: Credential; readonly running: number; readonly waiting: number },
+  input: {
+    readonly credential: Credential;
+    readonly grant: Grant;
+    readonly running: number;
+    readonly waiting: number;
+  },
 ): Me | null {
-  const { credential, running, waiting } = input;
-  const allowed = checkCredential({ sql, now }, credential, null);
+  const { credential, grant, running, waiting } = input;
   const account = rows.loadAccount(sql);
   const stored = rows.loadUsage(sql);
-  if (!allowed.ok || !account || !stored) return null;
+  if (!account || !stored) return null;
   const { userId, name, limits } = account;
   const { unitsToday, spentMicros, reservedMicros, day, month } = rollOver(stored, now);
   const ends = { dayEndsAt: endOfDay(day), monthEndsAt: endOfMonth(month) };
@@ -48,7 +54,7 @@ export function describe(
   const keyId = credential.via === 'key' ? credential.keyId : null;
   return {
     account: { userId, name, limits },
-    key: { id: keyId, name: allowed.name, scopes: allowed.scopes },
+    key: { id: keyId, name: grant.name, scopes: grant.scopes },
     usage: { running, waiting, unitsToday, spentMicros, reservedMicros, leftMicros, ...ends },
   };
 }

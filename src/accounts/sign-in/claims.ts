@@ -16,12 +16,15 @@ const MAX_TOKEN_CHARS = 8_000;
 /** Three parts, of which the first is a JSON object; a key, with `fm_`, has none. */
 const JWT = /^e[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** Of `Sec-Fetch-Site` (w3c/webappsec-fetch-metadata); clients that are no browsers do not send it. */
+const OWN_SITES: readonly string[] = ['same-origin', 'none'];
+
 /** The one token of the request that may be worth a look at its signature. */
 export function candidateOf(headers: Headers): Candidate | null {
   if (headers.has('authorization')) return candidate('bearer', bearerToken(headers));
   // The edge adds this header because of a cookie, which a browser also sends along with what
-  // another site makes it ask.
-  if (headers.get('sec-fetch-site') === 'cross-site') return null;
+  // another page makes it ask: of another site, or of a neighbouring host that is somebody else's.
+  if (!OWN_SITES.includes(headers.get('sec-fetch-site') ?? 'none')) return null;
   return candidate('access', headers.get('cf-access-jwt-assertion'));
 }
 

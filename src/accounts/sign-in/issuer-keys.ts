@@ -40,7 +40,6 @@ interface Known {
  */
 export function createIssuerKeys(trusted: TrustedIssuer, deps: IssuerKeysDeps): JWTVerifyGetKey {
   const { now } = deps;
-  let keysUrl = trusted.keysUrl;
   let known: Known | null = null;
   let lastTry: { readonly at: number; isOver: boolean } | null = null;
   let lastFault: unknown = null;
@@ -53,7 +52,8 @@ export function createIssuerKeys(trusted: TrustedIssuer, deps: IssuerKeysDeps): 
     lastTry = mine;
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      keysUrl ??= await discover(trusted.issuer, deps, signal);
+      // Asked for with the keys each time: an issuer may move them.
+      const keysUrl = trusted.keysUrl ?? (await discover(trusted.issuer, deps, signal));
       // Anything that is no key set is refused by jose.
       const set = (await readJson(keysUrl, deps, signal)) as JSONWebKeySet;
       known = { keyFor: createLocalJWKSet(set), readAt: now() };

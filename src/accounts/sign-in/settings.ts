@@ -65,6 +65,9 @@ const settingsSchema = z
         fault(needed, `is missing: ${name} needs it`);
       }
     }
+    if (raw.JWT_CREATE_USERS && !raw.JWT_ISSUER && !raw.ACCESS_TEAM_DOMAIN) {
+      fault('JWT_CREATE_USERS', 'needs JWT_ISSUER or ACCESS_TEAM_DOMAIN');
+    }
     const { JWT_ISSUER: issuer, JWT_AUDIENCE, ACCESS_TEAM_DOMAIN: team, ACCESS_AUDIENCE } = raw;
     const access = `https://${team}`;
     return {

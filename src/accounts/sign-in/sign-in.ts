@@ -6,7 +6,7 @@
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Asking } from '../../platform/http';
 import { noAccount } from '../errors';
-import type { By, TokenCredential, UserId } from '../types';
+import { type By, externalIdOf, type TokenCredential, type UserId } from '../types';
 import { candidateOf, type SignedIn, signedInBy, TOLERANCE_SECONDS } from './claims';
 import { createIssuerKeys, type IssuerKeysDeps } from './issuer-keys';
 import type { SignInSettings, TrustedIssuer } from './settings';
@@ -49,8 +49,9 @@ export function createSignIn(deps: SignInDeps): SignIn {
     const signedIn = candidate && (await check[candidate.via](candidate.token, from.correlationId));
     if (!signedIn) return null;
     const { issuer, subject, scopes, expiresAt, name } = signedIn;
-    const by: By = { actor: { type: 'token', id: subject }, from };
-    const userId = await userOf({ externalId: `${issuer}|${subject}`, name, by });
+    const externalId = externalIdOf(signedIn);
+    const by: By = { actor: { type: 'token', id: externalId }, from };
+    const userId = await userOf({ externalId, name, by });
     return { via: 'token', userId, from, issuer, subject, scopes, expiresAt };
   };
 }

@@ -32,6 +32,8 @@ export interface Traffic {
   /** How many calls the provider allows at once; null when it does not say. */
   readonly concurrency: number | null;
   readonly isProbing: boolean;
+  /** How many users wait for a place. */
+  readonly inLine: number;
 }
 
 const MAX_FAILURES_IN_A_ROW = 5;
@@ -49,8 +51,11 @@ const STRAGGLER_MS = 2_000;
 const USUAL_COOL_DOWN_MS = 1_000;
 /** When to ask again for what a call that is under way may free at any moment. */
 const ASK_AGAIN_MS = 1_000;
-/** A place is kept for who stands in line, so it lies idle for this long at the most. */
+/** A place is kept for who stands in line, so it lies idle until that one asks again. */
 const NEXT_TURN_MS = 500;
+/** With a long line the next turn is hardly one's own: all of it asks some 50 times a second. */
+const NEXT_TURN_PER_USER_MS = 20;
+const MAX_NEXT_TURN_MS = 2_000;
 
 export const untried: Circuit = {
   phase: { is: 'closed' },
@@ -183,7 +188,7 @@ export function windowOf({ recent }: Circuit, now: number): Omit<Slice, 'startsA
  */
 export function judge(
   circuit: Circuit,
-  { inUse, concurrency, isProbing }: Traffic,
+  { inUse, concurrency, isProbing, inLine }: Traffic,
   { now, sole }: { readonly now: number; readonly sole: boolean },
 ): Standing {
   const { phase } = circuit;
@@ -210,8 +215,11 @@ export function judge(
   }
   if (concurrency !== null && inUse >= concurrency) {
     const reason = `all ${concurrency} calls in use`;
-    return { state: 'full', blockedUntil: now + NEXT_TURN_MS, reason };
+    return { state: 'full', blockedUntil: now + nextTurnMs(inLine), reason };
   }
   const state = phase.is === 'open' ? 'half_open' : 'closed';
   return { state, blockedUntil: null, reason: null };
 }
+
+const nextTurnMs = (inLine: number) =>
+  Math.min(MAX_NEXT_TURN_MS, NEXT_TURN_MS + inLine * NEXT_TURN_PER_USER_MS);

@@ -32,6 +32,11 @@ export interface Breakers {
     readonly sole: boolean;
     readonly permit: string;
   }): Promise<TargetVerdicts>;
+  /**
+   * Whoever holds or asked for the permit waits for a place, though others could have served it.
+   * Never throws.
+   */
+  standInLine(input: { readonly target: TargetName; readonly permit: string }): Promise<void>;
   /** Permits of targets that were not chosen. Never throws. */
   giveBack(input: {
     readonly targets: readonly TargetName[];
@@ -130,6 +135,8 @@ export function createBreakers(deps: {
       );
       return Object.fromEntries(await Promise.all(answers));
     },
+
+    standInLine: ({ target, permit }) => tell(target, (breaker) => breaker.standInLine(permit)),
 
     async giveBack({ targets, permit }) {
       const held = targets.filter((name) => verdicts.mayHold({ name, permit }));

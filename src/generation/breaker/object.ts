@@ -10,7 +10,7 @@ import { afterCall, type Circuit, judge, untried, windowOf } from './circuit';
 import { paceOf, type Runs, withRun } from './pace';
 import { callsOf, extend, holderOf, noPermits, othersOf, release, reserve } from './permits';
 import { isWorthStoring, readSnapshot, type Snapshot } from './snapshot';
-import { join, type Line, leave, owedToOthers } from './turns';
+import { join, type Line, leave, lengthOf, owedToOthers } from './turns';
 import { type Answer, type BreakerView, type CallEnd, partsOf } from './types';
 
 const SNAPSHOT = 'snapshot';
@@ -47,11 +47,12 @@ export class Breaker extends DurableObject<Env> {
     const now = Date.now();
     const { isOwn, ...others } = othersOf(this.#permits, { permit, now });
     const who = holderOf(permit);
-    const inLine = { who, now, callsOf: (user: string) => callsOf(this.#permits, user) };
-    const owed = isOwn ? 0 : owedToOthers(this.#line, inLine);
-    const traffic = { ...others, inUse: others.inUse + owed, concurrency };
+    const asker = { who, now, callsOf: (user: string) => callsOf(this.#permits, user) };
+    const owed = isOwn ? 0 : owedToOthers(this.#line, asker);
+    const inLine = lengthOf(this.#line, now);
+    const traffic = { ...others, inUse: others.inUse + owed, concurrency, inLine };
     const standing = judge(this.#circuit, traffic, { now, sole });
-    // Who has another target goes there: a place that is kept for nobody would lie idle.
+    // Who has another target goes there, if it can: a place kept for nobody would lie idle.
     if (standing.state === 'full' && sole) join(this.#line, { who, now });
     const verdict = { ...standing, pace: paceOf(this.#runs) };
     const isProbe = standing.state === 'half_open';
@@ -77,6 +78,11 @@ export class Breaker extends DurableObject<Env> {
     if (isWorthStoring(this.#kept, current)) this.#store(current);
   }
 
+  /** Every target that could serve the request has turned the asker away. */
+  standInLine(permit: string): void {
+    join(this.#line, { who: holderOf(permit), now: Date.now() });
+  }
+
   giveBack(permit: string): void {
     release(this.#permits, permit);
   }
@@ -90,8 +96,9 @@ export class Breaker extends DurableObject<Env> {
     const now = Date.now();
     const { phase, failuresInARow, lastSuccessAt, lastFailureAt } = this.#circuit;
     const others = othersOf(this.#permits, { permit: null, now });
+    const inLine = lengthOf(this.#line, now);
     return {
-      ...judge(this.#circuit, { ...others, concurrency }, { now, sole: false }),
+      ...judge(this.#circuit, { ...others, concurrency, inLine }, { now, sole: false }),
       openedAt: phase.is === 'open' ? phase.openedAt : null,
       failuresInARow,
       window: windowOf(this.#circuit, now),

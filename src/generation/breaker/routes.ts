@@ -4,7 +4,7 @@ import { adminOnly } from '../../accounts/admin-only';
 import { type AuditEvent, auditEvent } from '../../accounts/audit/event';
 import type { Authenticate } from '../../accounts/authenticate';
 import { type HttpEnv, validationHook } from '../../platform/http';
-import { adminSecurity, problemResponses } from '../../platform/openapi';
+import { adminSecurity, jsonAnswer, problemResponses } from '../../platform/openapi';
 import type { Breakers, BreakerTarget } from './client';
 import { unknownTarget } from './errors';
 import { type BreakerView, partsOf } from './types';
@@ -46,10 +46,6 @@ const pageSchema = z
   .object({ items: z.array(breakerSchema), next_cursor: z.null() })
   .openapi('BreakerPage');
 
-const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
 const admin = { tags: ['Admin'], security: adminSecurity };
 
 export function createBreakerRoutes(deps: {
@@ -71,7 +67,7 @@ export function createBreakerRoutes(deps: {
     path: '/v1/admin/breakers',
     summary: 'The breaker of every target',
     middleware: [admins],
-    responses: { 200: json(pageSchema, 'All of them'), ...problemResponses(401) },
+    responses: { 200: jsonAnswer(pageSchema, 'All of them'), ...problemResponses(401) },
   });
   routes.openapi(list, async (c) => {
     const all = targets();
@@ -88,7 +84,10 @@ export function createBreakerRoutes(deps: {
     description: 'Percent-encode the id: `openai%2Fgpt-image-1`. Known within a second everywhere.',
     middleware: [admins],
     request: { params: z.object({ id: z.string() }) },
-    responses: { 200: json(breakerSchema, 'The breaker'), ...problemResponses(401, 404, 503) },
+    responses: {
+      200: jsonAnswer(breakerSchema, 'The breaker'),
+      ...problemResponses(401, 404, 503),
+    },
   });
   routes.openapi(reset, async (c) => {
     const { id } = c.req.valid('param');

@@ -13,8 +13,11 @@ interface Asker {
   readonly now: number;
 }
 
-/** Who waits asks again within a second; one that does not has ended, or found another target. */
-const BELIEVED_MS = 2_000;
+/**
+ * Longer than the slowest way back to the line: two seconds until it is asked for, the turns of a
+ * backlog, an alarm and a queue. Who ends, or finds a place elsewhere, keeps one idle for as long.
+ */
+const BELIEVED_MS = 5_000;
 
 export function join(line: Line, { who, now }: Asker): void {
   line.set(who, { since: line.get(who)?.since ?? now, until: now + BELIEVED_MS });
@@ -24,14 +27,20 @@ export function leave(line: Line, who: string): void {
   line.delete(who);
 }
 
+/** How many users wait. */
+export function lengthOf(line: Line, now: number): number {
+  for (const [who, { until }] of line) {
+    if (until <= now) line.delete(who);
+  }
+  return line.size;
+}
+
 /** How many free places are owed to others before this user gets one. */
 export function owedToOthers(
   line: Line,
   { who, now, callsOf }: Asker & { readonly callsOf: (who: string) => number },
 ): number {
-  for (const [other, { until }] of line) {
-    if (until <= now) line.delete(other);
-  }
+  if (lengthOf(line, now) === 0) return 0;
   const [own, since] = [callsOf(who), line.get(who)?.since ?? now];
   const isBefore = ([other, waits]: [string, { readonly since: number }]) => {
     const theirs = callsOf(other);

@@ -9,12 +9,12 @@ import type { Answer } from './types';
 const VERDICT_LIFE_MS = 1_000;
 /** Far more than an isolate has calls in flight. */
 const MAX_PERMITS = 1_000;
+/** Of one target: far more than an isolate serves in a second. */
+const MAX_TURNS = 1_000;
 
 interface Entry {
   readonly verdict: TargetVerdict;
   readonly sole: boolean;
-  /** Of whom it was said. */
-  readonly who: string;
   readonly at: number;
 }
 
@@ -41,6 +41,11 @@ export interface Verdicts {
 
 export function createVerdicts(): Verdicts {
   const entries = new Map<TargetName, Entry>();
+  /**
+   * Target → user → that it is full. Who finds no place stands in line by asking: one user's answer
+   * must not be another's, nor take its place.
+   */
+  const turns = new Map<TargetName, Map<string, Entry>>();
   const permits = new Map<string, boolean>();
 
   const note = ({ name, permit }: Asker, isHeld: boolean) => {
@@ -48,6 +53,14 @@ export function createVerdicts(): Verdicts {
     permits.set(`${permit} ${name}`, isHeld);
     const [oldest] = permits.keys();
     if (permits.size > MAX_PERMITS && oldest !== undefined) permits.delete(oldest);
+  };
+  const noteTurn = (name: TargetName, who: string, entry: Entry) => {
+    const told = turns.get(name) ?? new Map<string, Entry>();
+    turns.set(name, told);
+    told.delete(who);
+    told.set(who, entry);
+    const [oldest] = told.keys();
+    if (told.size > MAX_TURNS && oldest !== undefined) told.delete(oldest);
   };
   const isFree = (name: TargetName) => entries.get(name)?.verdict.state === 'closed';
 
@@ -57,20 +70,29 @@ export function createVerdicts(): Verdicts {
       return Object.fromEntries(fresh.map(([name, { verdict }]) => [name, verdict]));
     },
     get({ name, permit }, { sole, now }) {
-      const entry = entries.get(name);
-      if (!entry || !isFresh(entry, now)) return null;
-      if (isTurn(entry) && entry.who !== holderOf(permit)) return null;
+      const entry = [entries.get(name), turns.get(name)?.get(holderOf(permit))].find(
+        (known) => known && isFresh(known, now),
+      );
+      if (!entry) return null;
       return dependsOnSole(entry.verdict) && entry.sole !== sole ? null : entry.verdict;
     },
     learn(asker, { verdict, reserved }, { sole, now }) {
       note(asker, reserved);
-      if (reserved) entries.delete(asker.name);
-      else entries.set(asker.name, { verdict, sole, who: holderOf(asker.permit), at: now });
+      const { name } = asker;
+      const who = holderOf(asker.permit);
+      turns.get(name)?.delete(who);
+      const isTurn = verdict.state === 'full';
+      if (reserved || isTurn) entries.delete(name);
+      else entries.set(name, { verdict, sole, at: now });
+      if (isTurn) noteTurn(name, who, { verdict, sole, at: now });
     },
     isFree,
     mayHold: ({ name, permit }) => permits.get(`${permit} ${name}`) ?? !isFree(name),
     note,
-    forget: (name) => void entries.delete(name),
+    forget(name) {
+      entries.delete(name);
+      turns.delete(name);
+    },
   };
 }
 
@@ -82,9 +104,5 @@ function isFresh({ verdict, at }: Entry, now: number): boolean {
 /** A sole target is probed sooner. */
 const dependsOnSole = ({ state }: TargetVerdict) => state === 'open' || state === 'half_open';
 
-/** Who finds no place stands in line by asking: one user's answer must not be another's. */
-const isTurn = ({ verdict }: Entry) => verdict.state === 'full';
-
 /** Who has another target loses nothing by asking again as early as who has none. */
-const holdsForAll = (entry: Entry) =>
-  !isTurn(entry) && (entry.sole || !dependsOnSole(entry.verdict));
+const holdsForAll = (entry: Entry) => entry.sole || !dependsOnSole(entry.verdict);

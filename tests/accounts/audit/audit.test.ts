@@ -116,7 +116,7 @@ describe('recording what must not wait for D1', () => {
       store: createAuditStore(db),
       sleep: async (_, signal) => {
         if (faults.d1 === 'hang') return;
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        await new Promise((resolve) => signal?.addEventListener('abort', resolve));
       },
       log: createLogger((line) => lines.push(line)),
     });

@@ -66,7 +66,8 @@ const rotate = (
 ): Promise<keyRing.RotateAnswer | null> =>
   inForeman(tenant, (sql) => {
     const { keyId: id } = tenant.credential;
-    const rotation = { id, successor: successorAt(now), overlapMs: DAY_MS, ...input };
+    const usual = { overlapMs: DAY_MS, keepsExpiry: true };
+    const rotation = { id, successor: successorAt(now), ...usual, ...input };
     return keyRing.rotateKey({ sql, now }, rotation, by);
   });
 
@@ -212,15 +213,19 @@ describe('the rotation of a key', () => {
   });
 });
 
-it('an account that is going for good gets no more keys', async () => {
+it('an account that is going for good gets no more keys, and has none left to revoke', async () => {
   const tenant = await newTenant();
   const status: Account['status'] = 'deleting';
   await inForeman(tenant, (sql) => {
     const account = loadAccount(sql);
     if (account) saveAccount(sql, { ...account, status });
   });
-  expect(await rotate(tenant, morning)).toBeNull();
+  const before = await tenant.foreman.listKeys();
+  expect(before).toHaveLength(1);
+  expect(await rotate(tenant, morning)).toEqual({ outcome: 'deleting' });
   const key = { ...successorAt(morning), name: 'late', scopes: [], replaces: null };
-  expect(await tenant.foreman.addKey({ key, by })).toBeNull();
-  expect(await tenant.foreman.listKeys()).toHaveLength(1);
+  expect(await tenant.foreman.addKey({ key, by })).toEqual({ outcome: 'deleting' });
+  const [known] = before ?? [];
+  expect(known && (await tenant.foreman.revokeKey({ id: known.id, by }))).toEqual(known);
+  expect(await tenant.foreman.listKeys()).toEqual(before);
 });

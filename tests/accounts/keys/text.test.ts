@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import readme from '../../../README.md?raw';
 import { issueKey, type KeySigning, readKey } from '../../../src/accounts/keys/text';
 import { newId } from '../../../src/platform/ids';
-import readme from '../../README.md?raw';
 
 const secret = 'a signing secret of 32 characters or more';
 const newer = 'another signing secret of 32 characters or more';

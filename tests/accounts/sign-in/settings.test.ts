@@ -43,11 +43,18 @@ describe('settings of sign-in', () => {
     ['an issuer with a password', { ...jwt, JWT_ISSUER: 'https://a:b@login.test' }, 'JWT_ISSUER'],
     ['keys that are no URL', { ...jwt, JWT_JWKS_URL: '/keys' }, 'JWT_JWKS_URL'],
     ['a flag that is none', { ...jwt, JWT_CREATE_USERS: 'yes' }, 'JWT_CREATE_USERS'],
+    ['users of nobody', { JWT_CREATE_USERS: 'true' }, 'JWT_CREATE_USERS'],
     ['a team for everybody', { ACCESS_TEAM_DOMAIN: 'acme.test' }, 'ACCESS_AUDIENCE'],
     ['a tag of nobody', { ACCESS_AUDIENCE: 'tag' }, 'ACCESS_TEAM_DOMAIN'],
     ['a team’s URL', { ...access, ACCESS_TEAM_DOMAIN: 'https://a.test' }, 'ACCESS_TEAM_DOMAIN'],
   ])('with %s are refused by name', (_, given, name) => {
     expect(() => readSignInSettings({ ...local, ...given })).toThrow(`  ${name} `);
+  });
+
+  it('may say that nobody gets a user, or that all of Access do', () => {
+    const create = (value: string, rest = {}) =>
+      readSignInSettings({ ...production, JWT_CREATE_USERS: value, ...rest }).createUsers;
+    expect([create('false'), create('true', access)]).toEqual([false, true]);
   });
 
   it.each(['JWT_ISSUER', 'JWT_JWKS_URL'])(

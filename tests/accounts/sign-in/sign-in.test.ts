@@ -203,8 +203,11 @@ describe('where a token stands', () => {
 
   it.each<[string, (token: string) => Record<string, string>, boolean]>([
     ['alone in its header', access, true],
-    ['with a request of the same site', (t) => ({ ...access(t), 'sec-fetch-site': 'none' }), true],
-    ['with one of another', (t) => ({ ...access(t), 'sec-fetch-site': 'cross-site' }), false],
+    ['on a page of our own', (t) => ({ ...access(t), 'sec-fetch-site': 'same-origin' }), true],
+    ['with an address that was typed', (t) => ({ ...access(t), 'sec-fetch-site': 'none' }), true],
+    ['on a page of a neighbour', (t) => ({ ...access(t), 'sec-fetch-site': 'same-site' }), false],
+    ['on one of a stranger', (t) => ({ ...access(t), 'sec-fetch-site': 'cross-site' }), false],
+    ['on one that is unheard of', (t) => ({ ...access(t), 'sec-fetch-site': 'moon' }), false],
     ['beside another authorization', (t) => ({ ...access(t), authorization: 'Basic YTpi' }), false],
     ['as a bearer', bearer, false],
   ])('decides about one of Access: %s', async (_, headersOf, isIn) => {
@@ -314,19 +317,43 @@ describe('the issuer’s keys', () => {
 
 describe('an issuer’s discovery document', () => {
   const DOCUMENT = 'https://login.test/.well-known/openid-configuration';
-  const withDiscovery = (document: unknown) =>
-    isolate(serving(ec), {
+  const MOVED = 'https://login.test/moved';
+  const withDiscovery = (document: unknown, keys = serving(ec)) => {
+    const documents = [document, { issuer: ISSUER, jwks_uri: MOVED }];
+    return isolate(keys, {
       settings: { bearer: { issuer: ISSUER, audiences: ['foreman'], keysUrl: null } },
-      pages: { [`GET ${DOCUMENT}`]: () => Response.json(document) },
+      pages: {
+        [`GET ${DOCUMENT}`]: () => Response.json(documents.shift()),
+        [`GET ${MOVED}`]: serving(rsa),
+      },
     });
+  };
+  const found = { issuer: ISSUER, jwks_uri: KEYS };
+  const long = { ...claims, exp: seconds + 3_600 };
 
-  it('is read once, and its keys by its word', async () => {
-    const { signIn, calls, advance } = withDiscovery({ issuer: ISSUER, jwks_uri: KEYS });
-    const token = signed({ ...claims, exp: seconds + 3_600 }, ec);
+  it('is read with the keys, which may move', async () => {
+    const { signIn, calls, advance } = withDiscovery(found);
+    expect(await signIn(signed(long, ec))).not.toBeNull();
+    expect(await signIn(signed(long, ec))).not.toBeNull();
+    advance(10 * MINUTE);
+    expect(await signIn(signed(long, rsa))).not.toBeNull();
+    expect(await signIn(signed(long, ec))).toBeNull();
+    expect(calls.map(({ url }) => url)).toEqual([DOCUMENT, KEYS, DOCUMENT, MOVED]);
+  });
+
+  it('is read again when there are no keys where it said', async () => {
+    const { signIn, advance } = withDiscovery(found, away);
+    const token = await signed(long, rsa);
+    await expect(signIn(token)).rejects.toMatchObject({ code: 'unavailable' });
+    advance(5_000);
     expect(await signIn(token)).not.toBeNull();
-    advance(11 * MINUTE);
-    expect(await signIn(token)).not.toBeNull();
-    expect(calls.map(({ url }) => url)).toEqual([DOCUMENT, KEYS, KEYS]);
+  });
+
+  it('leads to a key that is new, half a minute after the last look', async () => {
+    const { signIn, advance } = withDiscovery(found);
+    await signIn(signed(claims, ec));
+    advance(30_000);
+    expect(await signIn(signed(claims, rsa))).not.toBeNull();
   });
 
   it.each([
@@ -356,7 +383,7 @@ describe('a subject', () => {
     };
     const { signIn } = isolate(serving(ec), { ensureUser, settings: { createUsers: true } });
     await signIn(signed({ ...claims, email: 'ada@example.com' }, ec));
-    const by = { actor: { type: 'token', id: 'ada' }, from };
+    const by = { actor: { type: 'token', id: `${ISSUER}|ada` }, from };
     expect(made).toEqual([{ externalId: `${ISSUER}|ada`, name: 'ada@example.com', by }]);
   });
 

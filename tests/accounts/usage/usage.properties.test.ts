@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import migration from '../../../migrations/0006_create_usage.sql?raw';
 import { usageOf } from '../../../src/accounts/usage/facts';
 import { createUsageStore, type Grouping, groupings } from '../../../src/accounts/usage/store';
 import { writeNews } from '../../../src/foreman/index-writer';
@@ -8,7 +9,6 @@ import { imagesOf } from '../../../src/generation/present';
 import { newId, type UserId } from '../../../src/platform/ids';
 import * as lifecycle from '../../../src/requests/lifecycle';
 import type { AttemptResult, Decision, RequestState, Tombstone } from '../../../src/requests/types';
-import migration from '../../migrations/0006_create_usage.sql?raw';
 import { failure, queued, target } from '../../support/states';
 
 const DAY = 86_400_000;

@@ -13,7 +13,7 @@ import { type Outcome, outcomes } from '../../../src/requests/types';
 import { endOf } from './support';
 
 const NOW = 1_800_000_000_000;
-const idle: Traffic = { inUse: 0, concurrency: null, isProbing: false };
+const idle: Traffic = { inUse: 0, concurrency: null, isProbing: false, inLine: 0 };
 
 /** `[ms after NOW, the end]`; a call takes 100 ms unless it says otherwise. */
 type Step = readonly [at: number, end: Partial<CallEnd>];
@@ -217,6 +217,16 @@ describe('a cap', () => {
   ])('of 3 with %i in use', (inUse, state, blockedUntil, reason) => {
     const standing = judged(untried, 0, { inUse, concurrency: 3 });
     expect(standing).toEqual({ state, blockedUntil, reason });
+  });
+
+  it.each([
+    [1, 520],
+    [50, 1_500],
+    [75, 2_000],
+    [10_000, 2_000],
+  ])('with %i users in line is asked again in %i ms', (inLine, ms) => {
+    const standing = judged(untried, 0, { inUse: 3, concurrency: 3, inLine });
+    expect(standing.blockedUntil).toBe(NOW + ms);
   });
 
   it('holds for a probe too', () => {

@@ -29,7 +29,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-type Method = 'ask' | 'report' | 'giveBack' | 'extend' | 'view' | 'reset';
+type Method = 'ask' | 'standInLine' | 'report' | 'giveBack' | 'extend' | 'view' | 'reset';
 
 /** One isolate, with the calls that it makes. */
 function newIsolate() {
@@ -120,6 +120,9 @@ describe('verdicts', () => {
     expect(breakers.known()).toEqual({});
     await breakers.ask(asking(target, 'clara/1'));
     expect(calls).toEqual(['ask', 'ask', 'ask']);
+    // Nor does one user's answer push out another's.
+    await breakers.ask(asking(target, 'boris/3'));
+    expect(calls).toHaveLength(3);
   });
 
   it('that a breaker is open are not passed from a request with fallbacks to one without', async () => {
@@ -302,6 +305,14 @@ describe('a breaker that cannot be reached', () => {
     expect(await answer).toEqual({ [target.name]: closed });
     await breakers.ask(asking(target));
     expect(faulted.breaker).toBe(1);
+  });
+
+  it('cannot be waited at, which stops nobody', async () => {
+    const { breakers, logged } = newIsolate();
+    const { name } = newTarget(1);
+    faults.breaker = 'fail';
+    await breakers.standInLine({ target: name, permit: 'anna/1' });
+    expect(logged).toHaveLength(1);
   });
 
   it('is left out of what operators see, and cannot be reset', async () => {

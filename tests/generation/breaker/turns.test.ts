@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Breaker } from '../../../src/generation/breaker/object';
-import { join, type Line, owedToOthers } from '../../../src/generation/breaker/turns';
+import { join, type Line, lengthOf, owedToOthers } from '../../../src/generation/breaker/turns';
 
 const CONCURRENCY = 3;
 
@@ -11,8 +11,13 @@ function newTarget() {
   const stub = env.BREAKER.getByName(`capped/${crypto.randomUUID()}`) as DurableObjectStub<Breaker>;
   const asked = { concurrency: CONCURRENCY, sole: true, ends: [] };
   return {
-    async asks(permit: string): Promise<boolean> {
-      return (await stub.ask({ permit, ...asked })).reserved;
+    async asks(permit: string, sole = true): Promise<boolean> {
+      return (await stub.ask({ permit, ...asked, sole })).reserved;
+    },
+    waits: (permit: string) => stub.standInLine(permit),
+    async asksAgainInMs(permit: string): Promise<number> {
+      const { verdict } = await stub.ask({ permit, ...asked });
+      return (verdict.blockedUntil ?? 0) - Date.now();
     },
     frees: (permit: string) => stub.giveBack(permit),
   };
@@ -28,6 +33,28 @@ describe('a place that comes free', () => {
     expect(await target.asks('lone/1')).toBe(true);
     await target.frees('flood/2');
     expect(await target.asks('flood/4')).toBe(true);
+  });
+
+  it('is kept for who has other targets, once all of them have turned it away', async () => {
+    const target = newTarget();
+    for (const n of [1, 2, 3]) await target.asks(`flood/${n}`);
+    expect(await target.asks('lone/1', false)).toBe(false);
+    await target.frees('flood/1');
+    expect(await target.asks('flood/4')).toBe(true);
+
+    expect(await target.asks('lone/1', false)).toBe(false);
+    await target.waits('lone/1');
+    await target.frees('flood/2');
+    expect(await target.asks('flood/5')).toBe(false);
+    expect(await target.asks('lone/1', false)).toBe(true);
+  });
+
+  it('is asked for the less often, the more users wait', async () => {
+    const target = newTarget();
+    for (const n of [1, 2, 3]) await target.asks(`flood/${n}`);
+    const first = await target.asksAgainInMs('anna/1');
+    for (let n = 0; n < 40; n += 1) await target.waits(`user ${n}/1`);
+    expect((await target.asksAgainInMs('anna/2')) - first).toBeGreaterThan(500);
   });
 
   it('is not kept from a call that has one already', async () => {
@@ -53,11 +80,12 @@ describe('standing in line', () => {
   const now = 1_000_000;
   const none = () => 0;
 
-  it('ends for who does not ask again within two seconds', () => {
+  it('ends for who does not ask again within five seconds', () => {
     const line: Line = new Map();
     join(line, { who: 'gone', now });
-    expect(owedToOthers(line, { who: 'other', now: now + 1_999, callsOf: none })).toBe(1);
-    expect(owedToOthers(line, { who: 'other', now: now + 2_000, callsOf: none })).toBe(0);
+    expect(owedToOthers(line, { who: 'other', now: now + 4_999, callsOf: none })).toBe(1);
+    expect(owedToOthers(line, { who: 'other', now: now + 5_000, callsOf: none })).toBe(0);
+    expect(lengthOf(line, now + 5_000)).toBe(0);
   });
 
   it('always leaves somebody whose turn it is', () => {
