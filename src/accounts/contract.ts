@@ -25,8 +25,8 @@ const MAX_EXTERNAL_ID_CHARS = 600;
 /** Compared as it is, character by character. */
 export const externalIdSchema = z
   .string()
-  .min(1)
   .max(MAX_EXTERNAL_ID_CHARS)
+  .regex(/\S/, 'must not be blank')
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must be well-formed text without control characters')
   .openapi({ example: 'customer-42' });
 

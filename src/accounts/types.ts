@@ -31,7 +31,7 @@ export const limitsSchema = z.strictObject({
   max_megapixels: limit
     .nullable()
     .describe(
-      'Of 1,000,000 pixels, for one image. A request is judged by the most that any target which ' +
+      'Of 1024×1024 pixels, for one image. A request is judged by the most that any target which ' +
         'can serve it may make; one whose most is not known is more than any limit',
     ),
   /** Ids as clients ask for them, `auto` among them. */

@@ -17,6 +17,7 @@ import { resendAbandoned } from './abandoning';
 import { budgetOf } from './budget';
 import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
 import { remindProjector } from './news';
+import { endLost } from './outliving';
 import { tellFollowers } from './reusing';
 import { endIdle } from './suspending';
 import { loseLease } from './work';
@@ -43,6 +44,7 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
       desk.memory.leases.set(id, { ...lease, until: now + FAULT_RETRY_MS });
     }
   }
+  endLost(desk.memory, now);
   endIdle(desk, isolate);
   for (const id of ledger.getDueIds(sql, { now, limit: BATCH })) {
     if (isolate(() => attend(desk, id))) continue;

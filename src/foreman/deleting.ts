@@ -160,6 +160,7 @@ function conclude(desk: Desk, { userId, by }: rules.Deletion): void {
   emptyTables(desk.sql);
   const { memory } = desk;
   memory.leases.clear();
+  memory.outliving.clear();
   memory.active = 0;
   memory.waiting = 0;
   memory.wake = null;

@@ -35,6 +35,7 @@ import type { DeliverMessage } from '../webhooks/types';
 import { leaveBehind } from './abandoning';
 import { fundWaiting, keepBudget } from './budget';
 import { count, type Memory } from './memory';
+import { outlive } from './outliving';
 import { concludeReuse } from './reusing';
 
 /** What the rules need to know of a request's kind. */
@@ -167,13 +168,20 @@ function keepLease(desk: Desk, next: RequestState): void {
   const token = isLeased ? next.current.token : null;
   if (held?.token === token) return;
   if (held?.graced) ledger.deleteGrace(desk.sql, held.token);
+  // Ended by somebody else than its caller, who is still at it.
+  if (held && token === null && next.attempts.at(-1)?.token === null && desk.now < held.until) {
+    outlive(desk.memory, held);
+  }
   if (token === null) leases.delete(next.id);
   else leases.set(next.id, { token, until: desk.now + LEASE_MS, graced: false });
 }
 
-/** What nothing was made for does not count as used. */
+/** What nothing was made for, and nothing can have been, does not count as used. */
 function giveBack(desk: Desk, state: Finished): void {
   if (state.status === 'succeeded' && state.reusedFrom === null) return;
+  if (state.attempts.some(({ costMicros, possiblyBilled }) => costMicros > 0 || possiblyBilled)) {
+    return;
+  }
   const usage = accounts.loadUsage(desk.sql);
   if (!usage) return;
   accounts.saveUsage(desk.sql, refund(usage, state.units, state.createdAt, desk.now));

@@ -43,7 +43,8 @@ export type SubmitAnswer =
   | { readonly outcome: 'replayed_archived'; readonly requestId: RequestId }
   | { readonly outcome: 'deleted' }
   | { readonly outcome: 'mismatch' }
-  | { readonly outcome: 'refused'; readonly refusal: Refusal }
+  /** `at`: when it was judged, epoch ms. */
+  | { readonly outcome: 'refused'; readonly refusal: Refusal; readonly at: number }
   | Denied;
 
 export type ReadAnswer =
@@ -68,7 +69,9 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const verdict = ready
     ? admitReady({ usage, limits, asked, now: desk.now })
     : admitToMake(desk, { usage, limits, asked, holdMicros });
-  if (!verdict.admitted) return { outcome: 'refused', refusal: verdict.refusal };
+  if (!verdict.admitted) {
+    return { outcome: 'refused', refusal: verdict.refusal, at: desk.now };
+  }
   accounts.saveUsage(desk.sql, verdict.usage);
   if (spec.idempotencyKey !== null) {
     const { idempotencyKey: key, id: requestId } = spec;

@@ -7,7 +7,8 @@ import * as remoteJob from '../requests/remote-job';
 import type { JobProgress, RequestId, RequestState, UserId } from '../requests/types';
 import { abandon } from './abandoning';
 import { closeCall } from './deleting';
-import { type Desk, save } from './desk';
+import { type Desk, fillSlots, save } from './desk';
+import { endOutliving } from './outliving';
 
 export interface KeepJob {
   readonly userId: UserId;
@@ -37,6 +38,7 @@ export function keepJob(desk: Desk, input: KeepJob): { readonly verdict: 'kept' 
   if (!state || !isCollected(state, input.attempt)) {
     abandon(desk, { ...input, handle: progress.handle });
   }
+  if (endOutliving(desk.memory, token)) fillSlots(desk);
   closeCall(desk, token);
   return { verdict: 'stale' };
 }

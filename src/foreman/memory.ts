@@ -32,7 +32,9 @@ export interface Wake {
 
 export interface Memory {
   readonly leases: Map<RequestId, Lease>;
-  /** Released or running. */
+  /** Calls whose requests have ended without them: token → until when they are waited for. */
+  readonly outliving: Map<string, number>;
+  /** Released or running, and the calls that outlive their requests. */
   active: number;
   /** Accepted, neither released nor running. */
   waiting: number;
@@ -57,6 +59,7 @@ export interface Memory {
 export function recall(sql: SqlStorage, now: number): Memory {
   const memory: Memory = {
     leases: new Map(),
+    outliving: new Map(),
     active: 0,
     waiting: 0,
     wake: null,
@@ -84,10 +87,13 @@ export function recall(sql: SqlStorage, now: number): Memory {
 /** For a transaction that may yet be rolled back. */
 export function snapshot(memory: Memory): () => void {
   const leases = new Map(memory.leases);
+  const outliving = new Map(memory.outliving);
   const { active, waiting, wake, hasMoreToGive, deletion } = memory;
   return () => {
     memory.leases.clear();
     for (const [id, lease] of leases) memory.leases.set(id, lease);
+    memory.outliving.clear();
+    for (const [token, until] of outliving) memory.outliving.set(token, until);
     memory.active = active;
     memory.waiting = waiting;
     memory.wake = wake;
@@ -131,6 +137,7 @@ function duesOfAll(sql: SqlStorage, memory: Memory): (number | null)[] {
     memory.hasMoreToGive ? 1 : null,
     idleEndsAt(sql, memory),
     ...leaseEnds,
+    ...memory.outliving.values(),
   ];
 }
 

@@ -17,6 +17,7 @@ import { budgetOf } from './budget';
 import { closeCall } from './deleting';
 import { type Desk, fillSlots, save } from './desk';
 import { learnPaces } from './memory';
+import { endOutliving } from './outliving';
 import { unlessSuspended } from './suspending';
 
 /** All that a consumer needs for one call. */
@@ -105,6 +106,7 @@ export function settle(
     closeCall(desk, input.token);
     return { verdict: 'stale', orphaned: true };
   }
+  if (endOutliving(desk.memory, input.token)) fillSlots(desk);
   const row = ledger.getOne(desk.sql, input.request);
   // It ended and has left for D1, perhaps by this very call: what it stored is not to be touched.
   if (!row) return { verdict: 'settled', waits: false };

@@ -4,7 +4,8 @@ import type { Catalog, Target } from './catalog';
 import { USUAL_SIZE } from './prices';
 import type { GenerationInput } from './types';
 
-const MEGAPIXEL = 1_000_000;
+/** As fal and Black Forest Labs count, so that a cap of 1 lets the usual size pass. */
+const MEGAPIXEL = 1024 * 1024;
 const USUAL_PIXELS = USUAL_SIZE.width * USUAL_SIZE.height;
 
 export interface Asks {

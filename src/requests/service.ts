@@ -123,7 +123,7 @@ export function createRequestService(deps: {
       case 'mismatch':
         throw idempotencyMismatch();
       case 'refused':
-        throw refusalFault(answer.refusal, deps.now());
+        throw refusalFault(answer.refusal, answer.at);
       default:
         throw deniedFault(answer.outcome, 'requests:write');
     }

@@ -107,7 +107,7 @@ it('a cap refuses with 403 what no waiting mends, a retry too, and costs nothing
     used: 'gpt-image-1',
     frees_at: null,
   });
-  await change(client, { allowed_models: null, max_megapixels: 1 });
+  await change(client, { allowed_models: null, max_megapixels: 0.5 });
   const many = await client.call('POST', `/v1/requests/${id}/retry`);
   expect(await many.json()).toMatchObject({ limit: 'max_images_per_request', allowed: 1, used: 2 });
   const large = await post(client);
@@ -115,8 +115,8 @@ it('a cap refuses with 403 what no waiting mends, a retry too, and costs nothing
   expect(await large.json()).toMatchObject({
     code: 'limit_exceeded',
     limit: 'max_megapixels',
-    allowed: 1,
-    used: 1.048576,
+    allowed: 0.5,
+    used: 1,
   });
   expect(large.headers.get('RateLimit')).toMatch(/r=4/);
   await change(client, { max_megapixels: null, max_running: 0, burst: 2 });

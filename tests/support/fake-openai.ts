@@ -1,6 +1,6 @@
 // A fake of OpenAI's Images API on a real socket, for e2e tests, benchmarks and manual use:
 //
-//   node tests/support/fake-openai.ts --port 9999 --mode ok --delay-ms 200 --fault 500=0.1
+//   npx node tests/support/fake-openai.ts --port 9999 --mode ok --delay-ms 200 --fault 500=0.1
 //
 // `/control` is the same for another process: POST {"reset"?, "behaviour"?, "faults"?, "queue"?} sets
 // what comes next, GET and POST answer {"calls", "billed", "open"}.

@@ -19,7 +19,11 @@ export const meSchema = z
     usage: z.object({
       running: z.int(),
       waiting: z.int(),
-      images_today: z.int().openapi({ description: 'Accepted since 00:00 UTC.' }),
+      images_today: z.int().openapi({
+        description:
+          'Asked for since 00:00 UTC, less those of requests that ended without an image and ' +
+          'without a call that may have been charged.',
+      }),
       month_cost_usd: z.number(),
       month_reserved_usd: z.number().openapi({ description: held }),
     }),

@@ -184,7 +184,7 @@ describe('the rotation of a key', () => {
   ])('leaves the old key, which %s', async (_, overlapMs, life, expected) => {
     const tenant = await newTenant();
     const first = { ...successorAt(morning), expiresAt: life === null ? null : morning + life };
-    await rotate(tenant, morning, { successor: first });
+    await rotate(tenant, morning, { successor: first, keepsExpiry: false });
     await rotate(tenant, morning, { id: first.id, overlapMs });
     const left = await inForeman(tenant, (sql) => findKey(sql, first.id)?.expiresAt);
     expect(left).toBe(morning + expected);
