@@ -58,9 +58,14 @@ const workers = {
 
 /** Tests that keep nothing in storage share an isolate: starting one takes longer than they do. */
 const sharing = [
+  'tests/accounts/{admission,admission.properties,default-limits,tenancy}.test.ts',
+  'tests/accounts/{keys/signing,keys/text,sign-in/*}.test.ts',
   'tests/generation/*.test.ts',
-  'tests/generation/providers/**/*.test.ts',
+  'tests/generation/{breaker,providers}/**/*.test.ts',
+  'tests/images/{buckets,inspect,links,selection}.test.ts',
   'tests/platform/**/*.test.ts',
+  'tests/requests/{dead-letters,estimate,lifecycle,queueing,remote-job,stored}.test.ts',
+  'tests/styles/{apply,types}.test.ts',
   'tests/webhooks/**/*.test.ts',
 ];
 

@@ -110,9 +110,10 @@ export async function makeDue(tenant: Tenant, id: RequestId): Promise<void> {
   await runAlarm(tenant);
 }
 
-/** Runs the alarm now, whatever it is set to. */
+/** Runs the alarm now, whatever it is set to. One that is due could be under way by itself. */
 export async function runAlarm(tenant: Tenant): Promise<void> {
-  await runInDurableObject(tenant.stub, (_: Foreman, state) => state.storage.setAlarm(Date.now()));
+  const later = Date.now() + 3_600_000;
+  await runInDurableObject(tenant.stub, (_: Foreman, state) => state.storage.setAlarm(later));
   await runDurableObjectAlarm(tenant.stub);
 }
 
