@@ -52,7 +52,7 @@ const USUAL_COOL_DOWN_MS = 1_000;
 /** When to ask again for what a call that is under way may free at any moment. */
 const ASK_AGAIN_MS = 1_000;
 /** A place is kept for who stands in line, so it lies idle until that one asks again. */
-const NEXT_TURN_MS = 500;
+const NEXT_TURN_MS = 250;
 /** With a long line the next turn is hardly one's own: all of it asks some 50 times a second. */
 const NEXT_TURN_PER_USER_MS = 20;
 const MAX_NEXT_TURN_MS = 2_000;

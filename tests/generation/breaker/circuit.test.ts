@@ -212,17 +212,17 @@ describe('a cap', () => {
   it.each([
     [0, 'closed', null, null],
     [2, 'closed', null, null],
-    [3, 'full', NOW + 500, 'all 3 calls in use'],
-    [4, 'full', NOW + 500, 'all 3 calls in use'],
+    [3, 'full', NOW + 250, 'all 3 calls in use'],
+    [4, 'full', NOW + 250, 'all 3 calls in use'],
   ])('of 3 with %i in use', (inUse, state, blockedUntil, reason) => {
     const standing = judged(untried, 0, { inUse, concurrency: 3 });
     expect(standing).toEqual({ state, blockedUntil, reason });
   });
 
   it.each([
-    [1, 520],
-    [50, 1_500],
-    [75, 2_000],
+    [1, 270],
+    [50, 1_250],
+    [75, 1_750],
     [10_000, 2_000],
   ])('with %i users in line is asked again in %i ms', (inLine, ms) => {
     const standing = judged(untried, 0, { inUse: 3, concurrency: 3, inLine });
