@@ -8,6 +8,7 @@ import { defineConfig } from 'vitest/config';
 // Each worker is a workerd process of its own that mostly waits; more than this only take turns on a
 // two-core machine.
 const MAX_WORKERS = 3;
+const MAX_SERVERS = 2;
 
 // The pool warns of secrets missing from .dev.vars before it sees the bindings below.
 process.env.WRANGLER_LOG ??= 'error';
@@ -97,9 +98,10 @@ export default defineConfig({
           name: 'e2e',
           environment: 'node',
           include: ['tests/e2e/**/*.test.ts'],
-          // Each test owns a server, its ports and its state; two at once would share the cores and
+          // Each file owns a server, its ports and its state. They mostly wait; a third at once would
           // blur what a slow answer means.
-          fileParallelism: false,
+          maxWorkers: MAX_SERVERS,
+          sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 120_000,
         },
