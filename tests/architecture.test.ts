@@ -141,6 +141,7 @@ const rules: readonly Rule[] = [
       'requests/abandoned.ts': 'rows of jobs that nobody wants any more',
       'requests/reuse.ts': 'rows of what equal requests share',
       'webhooks/deliveries.ts': 'rows of deliveries',
+      'webhooks/endpoints/rows.ts': 'rows of webhook endpoints',
       'foreman/schema.ts': 'makes the tables',
     },
   },

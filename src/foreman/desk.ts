@@ -204,6 +204,7 @@ function announce(desk: Desk, state: Finished): void {
       id: newId('dlv', desk.now, cellOf(state.userId)),
       userId: state.userId,
       requestId: state.id,
+      endpointId: null,
       type: event.type,
       url: state.webhook.url,
       body: eventBody(event, desk.present(state)),

@@ -7,7 +7,7 @@ import { DurableObject } from 'cloudflare:workers';
 import type { Deletion } from '../accounts/deletion/progress';
 import * as keyRing from '../accounts/keys/ring';
 import * as accounts from '../accounts/limits';
-import { describe, type Me, rateLimitOf } from '../accounts/me/view';
+import { rateLimitOf } from '../accounts/me/view';
 import * as tenancy from '../accounts/tenancy';
 import type { Account, Authorization, By, Credential, KeyRecord, Scope } from '../accounts/types';
 import type { DeliveryId, KeyId, RequestId } from '../platform/ids';
@@ -15,11 +15,12 @@ import { consoleLogger } from '../platform/log';
 import * as ledger from '../requests/ledger';
 import type { RunMessage } from '../requests/types';
 import { readSettings } from '../settings';
-import * as deliveries from '../webhooks/deliveries';
-import type { Delivery, DeliveryClaim, DeliveryResult } from '../webhooks/types';
+import type { DeliveryClaim, DeliveryResult } from '../webhooks/types';
 import * as abandoning from './abandoning';
 import * as alarms from './alarm';
+import { type CallAnswer, type CallInput, type CallName, clientCalls } from './calls';
 import { arm, isolating } from './changing';
+import type { ClientCall } from './client-call';
 import * as deleting from './deleting';
 import { type Desk, type Effect, fillSlots, wakeProjector } from './desk';
 import * as intake from './intake';
@@ -118,9 +119,12 @@ export class Foreman extends DurableObject<Env> {
     return heard;
   }
 
-  deliveriesOf({ credential, id }: Named): Heard<Delivery[] | intake.Denied> {
-    return this.#asked(credential, 'requests:read', () =>
-      deliveries.getOfRequest(this.#fixed.sql, id),
+  /** One of `clientCalls`, by its name. */
+  ask<N extends CallName>(name: N, input: CallInput<N>): Heard<CallAnswer<N> | intake.Denied> {
+    // The entry of a name takes that name's input, which an index by a type variable forgets.
+    const { scope, run } = clientCalls[name] as ClientCall<CallInput<N>, CallAnswer<N>>;
+    return this.#asked(input.credential, scope, (grant) =>
+      this.#change((desk) => run(desk, input, grant)),
     );
   }
 
@@ -268,21 +272,6 @@ export class Foreman extends DurableObject<Env> {
   authorize(credential: Credential): Heard<Authorization> {
     const answer = this.#check(credential, null);
     return { answer, rateLimit: answer.ok ? this.#rateLimit() : null };
-  }
-
-  me(credential: Credential): Heard<Me | null | intake.Denied> {
-    return this.#asked(credential, 'requests:read', (grant) => {
-      const { active: running, waiting } = this.#memory;
-      const asked = { credential, grant, running, waiting };
-      return describe({ ...this.#fixed, now: Date.now() }, asked);
-    });
-  }
-
-  defaultWebhookSecret(credential: Credential): Heard<{ secret: string } | null | intake.Denied> {
-    return this.#asked(credential, 'requests:write', () => {
-      const account = accounts.loadAccount(this.#fixed.sql);
-      return account && { secret: account.webhookSecret };
-    });
   }
 
   // --- Time ----------------------------------------------------------------------------------------

@@ -19,13 +19,15 @@ export function claim(
   const next = claimDelivery(delivery, token, desk.now);
   if (next !== delivery) deliveries.updateOne(desk.sql, next);
   else if (!isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
-  const { id, userId, requestId, url, body, correlationId, traceparent, attempts } = delivery;
+  const { id, userId, requestId, endpointId, url, body, correlationId, traceparent, attempts } =
+    delivery;
   return {
     verdict: 'deliver',
     job: {
       id,
       userId,
       requestId,
+      endpointId,
       url,
       body,
       secrets: [account.webhookSecret],
@@ -53,7 +55,9 @@ export function settle(
   deliveries.updateOne(desk.sql, next);
   if (next.status === 'pending') return { verdict: 'settled' };
   // The log of a deleted request goes with it.
-  const isDeleted = ledger.getOne(desk.sql, next.requestId)?.state.status === 'deleted';
+  const { requestId } = next;
+  const request = requestId === null ? null : ledger.getOne(desk.sql, requestId);
+  const isDeleted = request?.state.status === 'deleted';
   if (isDeleted) deliveries.deleteOne(desk.sql, next.id);
   else wakeProjector(desk, next.userId);
   return { verdict: 'settled' };

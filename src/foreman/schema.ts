@@ -6,11 +6,13 @@ import { abandonedTables } from '../requests/abandoned';
 import { followerTables, requestTables, unfundedTables } from '../requests/ledger';
 import { reuseTables } from '../requests/reuse';
 import { deliveryTables } from '../webhooks/deliveries';
+import { endpointTables } from '../webhooks/endpoints/rows';
 
 const steps: readonly (readonly string[])[] = [
   [...accountTables, ...requestTables, ...deliveryTables],
   [...abandonedTables, ...followerTables, ...reuseTables],
   [...auditTables, ...unfundedTables, ...deletionTables],
+  [...endpointTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

@@ -8,6 +8,8 @@ import { isThrownInside, withAnotherTry } from '../platform/durable-objects';
 import { AppError } from '../platform/errors';
 import { cellOf, type UserId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
+import { type CallAnswer, type CallInput, type CallName, clientCalls } from './calls';
+import type { Denied } from './intake';
 import type { Foreman, Heard } from './object';
 
 const methods = [
@@ -17,7 +19,6 @@ const methods = [
   'read',
   'cancel',
   'remove',
-  'deliveriesOf',
   'claim',
   'renew',
   'settle',
@@ -45,16 +46,17 @@ const methods = [
   'revokeKey',
   'listKeys',
   'authorize',
-  'me',
-  'defaultWebhookSecret',
 ] as const satisfies readonly (keyof Foreman)[];
 type Method = (typeof methods)[number];
+const callNames = Object.keys(clientCalls) as CallName[];
 
 /** The object's methods as they look from outside: each answers with a promise of plain data. */
 export type RemoteForeman = {
   readonly [M in Method]: (
     ...args: Parameters<Foreman[M]>
   ) => Promise<Told<ReturnType<Foreman[M]>>>;
+} & {
+  readonly [N in CallName]: (input: CallInput<N>) => Promise<CallAnswer<N> | Denied>;
 };
 type Told<Answer> = Awaited<Answer> extends Heard<infer T> ? T : Awaited<Answer>;
 
@@ -80,23 +82,26 @@ export function stubOf(
 }
 
 export function foremanFor(env: ForemanEnv, userId: UserId, note: Note = () => {}): RemoteForeman {
-  const remote = methods.map((method) => {
-    const call = (...args: unknown[]) =>
-      callOf(stubOf(env, userId, regionIn(method, args)), method)(...args);
-    const ask = async (...args: unknown[]) => {
-      const answer = await withAnotherTry(() => call(...args), asFault);
+  const reach =
+    (method: Method | 'ask') =>
+    async (...args: unknown[]) => {
+      const call = () => callOf(stubOf(env, userId, regionIn(method, args)), method)(...args);
+      const answer = await withAnotherTry(call, asFault);
       if (!isHeard(answer)) return answer;
       note(answer.rateLimit);
       return answer.answer;
     };
-    return [method, ask] as const;
-  });
-  // One entry per method name, each passing its arguments on as they are.
+  const ask = reach('ask');
+  const remote = [
+    ...methods.map((method) => [method, reach(method)] as const),
+    ...callNames.map((name) => [name, (input: unknown) => ask(name, input)] as const),
+  ];
+  // One entry per name, each passing its arguments on as they are.
   return Object.fromEntries(remote) as unknown as RemoteForeman;
 }
 
 /** A hint is taken by the first call that an object ever gets, and later ones need none. */
-function regionIn(method: Method, args: readonly unknown[]): Region | null {
+function regionIn(method: Method | 'ask', args: readonly unknown[]): Region | null {
   if (method !== 'createAccount') return null;
   const [{ account }] = args as Parameters<Foreman['createAccount']>;
   return account.region;
@@ -116,9 +121,11 @@ export function fetchForeman(
 }
 
 /** The stub's own types are too deep for the compiler to follow over a union of methods. */
-function callOf(stub: DurableObjectStub<Foreman>, method: Method) {
+function callOf(stub: DurableObjectStub<Foreman>, method: Method | 'ask') {
   return (...args: unknown[]) =>
-    (stub as unknown as Record<Method, (...args: unknown[]) => Promise<unknown>>)[method](...args);
+    (stub as unknown as Record<typeof method, (...args: unknown[]) => Promise<unknown>>)[method](
+      ...args,
+    );
 }
 
 /** `unavailable` when the object cannot be reached; its own faults as they are. */

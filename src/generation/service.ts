@@ -5,7 +5,7 @@ import type { AppError } from '../platform/errors';
 import { cellOf, newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
-import { webhookEventTypes } from '../requests/options';
+import { endEventTypes } from '../requests/options';
 import type { RequestService, Submission, Submitted } from '../requests/service';
 import type { RequestSpec, RequestState } from '../requests/types';
 import { type Assessment, assess, watchedTargets } from './assess';
@@ -266,7 +266,7 @@ async function specOf(
     onBudget: body.on_budget,
     retryUnknown: body.retry_unknown,
     webhook: body.webhook_url
-      ? { url: body.webhook_url, events: body.webhook_events ?? webhookEventTypes }
+      ? { url: body.webhook_url, events: body.webhook_events ?? endEventTypes }
       : null,
     retryOf: null,
     parentId,

@@ -44,5 +44,9 @@ export const partKeyOf = (place: ImagePlace) => `${objectKeyOf(place)}.part`;
 export const uploadPartKeyOf = (userId: UserId, unique: string) =>
   `${prefixOfUploads(userId)}${unique}.part`;
 
+/** A smaller or otherwise encoded copy of an image; it is deleted along with it. */
+export const variantKeyOf = (place: Place, name: string) => `${prefixOfVariants(place)}${name}`;
+export const prefixOfVariants = (place: Place) => `${objectKeyOf(place)}@`;
+
 export const prefixOfRequest = (requestId: RequestId) => `${IMAGES_PREFIX}${requestId}/`;
 export const prefixOfUploads = (userId: UserId) => `${UPLOADS_PREFIX}${userId}/`;

@@ -11,11 +11,13 @@ export const cells = ['0', 'e'] as const;
 export type Cell = (typeof cells)[number];
 const CELL_AT = 4;
 
-export type IdPrefix = 'req' | 'usr' | 'key' | 'dlv' | 'ded' | 'aud';
+export type IdPrefix = 'req' | 'usr' | 'key' | 'whk' | 'dlv' | 'ded' | 'aud';
 export type Id<Prefix extends IdPrefix> = `${Prefix}_${string}`;
 export type RequestId = Id<'req'>;
 export type UserId = Id<'usr'>;
 export type KeyId = Id<'key'>;
+/** Of a webhook endpoint. */
+export type EndpointId = Id<'whk'>;
 export type DeliveryId = Id<'dlv'>;
 export type AuditId = Id<'aud'>;
 

@@ -2,13 +2,15 @@
 import { z } from 'zod';
 import { onBudgets, priorities } from './types';
 
-/** Events that a webhook is sent for. */
-export const webhookEventTypes = [
+/** The ends of a request: what a webhook is sent for that names no events. */
+export const endEventTypes = [
   'request.succeeded',
   'request.failed',
   'request.canceled',
   'request.expired',
 ] as const;
+/** All that may happen to a request. */
+export const requestEventTypes = ['request.queued', 'request.running', ...endEventTypes] as const;
 
 const MAX_METADATA = 16;
 
@@ -30,7 +32,7 @@ export const requestOptionsSchema = z.object({
     .describe('Whether a call whose outcome is unknown may be made once more'),
   webhook_url: z.url().max(2048).optional(),
   webhook_events: z
-    .array(z.enum([...webhookEventTypes, 'request.*']))
+    .array(z.enum([...requestEventTypes, 'request.*']))
     .min(1)
     .max(8)
     .optional(),

@@ -60,7 +60,7 @@ async function deliver(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<voi
   deps.log.info('webhook.attempted', {
     correlation_id: job.correlationId,
     delivery_id: job.id,
-    request_id: job.requestId,
+    request_id: job.requestId ?? undefined,
     attempt: job.attempt,
     duration_ms: result.durationMs,
     ...(result.status === null ? { outcome: 'no_answer' } : { status: result.status }),

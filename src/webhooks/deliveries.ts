@@ -15,8 +15,11 @@ export const deliveryTables: readonly string[] = [
   'CREATE INDEX deliveries_due ON deliveries (finished, due_at)',
 ];
 
-/** Rows are written by this file only. */
-const fromRow = (row: { state: string }) => JSON.parse(row.state) as Delivery;
+/** Rows are written by this file only; those of earlier versions lack what is added here. */
+const fromRow = (row: { state: string }): Delivery => ({
+  ...{ endpointId: null, attemptsBefore: 0 },
+  ...(JSON.parse(row.state) as Delivery),
+});
 
 export function getOne(sql: SqlStorage, id: DeliveryId): Delivery | null {
   const [row] = sql.exec<{ state: string }>('SELECT state FROM deliveries WHERE id = ?', id);

@@ -13,7 +13,14 @@ const DELIVERY_LEASE_MS = 30_000;
 export function createDelivery(
   input: Pick<
     PendingDelivery,
-    'userId' | 'requestId' | 'type' | 'url' | 'body' | 'correlationId' | 'traceparent'
+    | 'userId'
+    | 'requestId'
+    | 'endpointId'
+    | 'type'
+    | 'url'
+    | 'body'
+    | 'correlationId'
+    | 'traceparent'
   > & { readonly id: DeliveryId },
   now: number,
 ): PendingDelivery {
@@ -22,6 +29,7 @@ export function createDelivery(
     status: 'pending',
     createdAt: now,
     attempts: [],
+    attemptsBefore: 0,
     nextAttemptAt: now,
     sends: 1,
     sentAt: now,
@@ -80,7 +88,7 @@ export function settleDelivery(
   if (verdict === 'delivered') return finish(delivery, 'delivered', attempts, now);
   if (verdict === 'gone') return finish(delivery, 'failed', attempts, now);
   const nextAttemptAt = nextAttempt({
-    attemptsMade: attempts.length,
+    attemptsMade: attempts.length - delivery.attemptsBefore,
     now,
     retryAfterMs: result.status === null ? null : result.retryAfterMs,
     random: facts.random,

@@ -30,9 +30,10 @@ const deliverySchema = z
   .object({
     id: z.string(),
     type: z.string(),
-    request_id: z.string(),
+    request_id: z.string().nullable(),
+    endpoint_id: z.string().nullable().describe('null: the URL that the request itself names'),
     url: z.string(),
-    status: z.enum(['pending', 'delivered', 'failed']),
+    status: z.enum(['pending', 'delivered', 'failed', 'skipped']),
     attempts: z.array(
       z.object({
         at: z.iso.datetime(),
@@ -86,6 +87,7 @@ export function createWebhookRoutes(deps: {
       id: delivery.id,
       type: delivery.type,
       request_id: delivery.requestId,
+      endpoint_id: delivery.endpointId,
       url: delivery.url,
       status: delivery.status,
       attempts: delivery.attempts.map((attempt) => ({

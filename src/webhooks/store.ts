@@ -1,12 +1,14 @@
 /** D1's log of finished deliveries. */
 import type { Credential } from '../accounts/types';
-import type { RequestId } from '../platform/ids';
+import type { EndpointId, RequestId } from '../platform/ids';
 import type { Delivery, DeliveryAttempt, FinishedDelivery } from './types';
 
 interface Row {
   id: Delivery['id'];
   user_id: Delivery['userId'];
-  request_id: RequestId;
+  /** '' for what is about an endpoint. */
+  request_id: RequestId | '';
+  endpoint_id: EndpointId | null;
   type: string;
   url: string;
   status: FinishedDelivery['status'];
@@ -25,15 +27,15 @@ export function deliveryStatements(
     db
       .prepare(
         `INSERT INTO webhook_deliveries (id, user_id, request_id, type, url, status, attempts, body,
-           created_at, finished_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+           created_at, finished_at, endpoint_id)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
          WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?3 AND status = 'deleted')
          ON CONFLICT (id) DO NOTHING`,
       )
       .bind(
         delivery.id,
         delivery.userId,
-        delivery.requestId,
+        delivery.requestId ?? '',
         delivery.type,
         delivery.url,
         delivery.status,
@@ -41,6 +43,7 @@ export function deliveryStatements(
         delivery.body,
         delivery.createdAt,
         delivery.finishedAt,
+        delivery.endpointId,
       ),
   );
 }
@@ -85,11 +88,13 @@ function fromRow(row: Row): FinishedDelivery {
   return {
     id: row.id,
     userId: row.user_id,
-    requestId: row.request_id,
+    requestId: row.request_id === '' ? null : row.request_id,
+    endpointId: row.endpoint_id,
     type: row.type,
     url: row.url,
     status: row.status,
     attempts: JSON.parse(row.attempts) as DeliveryAttempt[],
+    attemptsBefore: 0,
     body: row.body,
     createdAt: row.created_at,
     finishedAt: row.finished_at,

@@ -1,6 +1,6 @@
 /** One event on its way to one endpoint. */
 import { z } from 'zod';
-import type { DeliveryId, RequestId, UserId } from '../platform/ids';
+import type { DeliveryId, EndpointId, RequestId, UserId } from '../platform/ids';
 
 export interface DeliveryAttempt {
   readonly at: number;
@@ -16,9 +16,13 @@ export interface DeliveryAttempt {
 interface DeliveryBase {
   readonly id: DeliveryId;
   readonly userId: UserId;
-  readonly requestId: RequestId;
+  /** Null for what is about an endpoint. */
+  readonly requestId: RequestId | null;
+  /** Null: to the URL that the request itself names. */
+  readonly endpointId: EndpointId | null;
   /** The event's type, e.g. `request.succeeded`. */
   readonly type: string;
+  /** For an endpoint, where it was when the event happened: it is delivered to where it is. */
   readonly url: string;
   /** Fixed when the event happened: one delivery id never carries two bodies. */
   readonly body: string;
@@ -26,6 +30,8 @@ interface DeliveryBase {
   readonly correlationId: string;
   readonly traceparent: string | null;
   readonly attempts: readonly DeliveryAttempt[];
+  /** How many of them are older than the last replay: the schedule begins behind these. */
+  readonly attemptsBefore: number;
 }
 
 export interface PendingDelivery extends DeliveryBase {
@@ -38,7 +44,8 @@ export interface PendingDelivery extends DeliveryBase {
 }
 
 export interface FinishedDelivery extends DeliveryBase {
-  readonly status: 'delivered' | 'failed';
+  /** `skipped`: it was never tried, as its endpoint was disabled. */
+  readonly status: 'delivered' | 'failed' | 'skipped';
   readonly finishedAt: number;
 }
 
@@ -67,7 +74,8 @@ export const deliverMessageSchema = z.object({
 export interface DeliveryJob {
   readonly id: DeliveryId;
   readonly userId: UserId;
-  readonly requestId: RequestId;
+  readonly requestId: RequestId | null;
+  readonly endpointId: EndpointId | null;
   readonly url: string;
   readonly body: string;
   /** Signing secrets, newest first. */

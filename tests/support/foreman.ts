@@ -123,7 +123,7 @@ export function inForeman<T>(tenant: Tenant, work: (sql: SqlStorage) => T): Prom
 
 /** What the account uses of its limits. @throws Error for a credential that may not read. */
 export async function usageOf({ foreman, credential }: Tenant): Promise<Me['usage']> {
-  const me = await foreman.me(credential);
+  const me = await foreman.me({ credential });
   if (me === null || 'outcome' in me) throw new Error('expected an account');
   return me.usage;
 }

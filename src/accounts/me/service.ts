@@ -7,8 +7,10 @@ type Denied = { readonly outcome: Denial };
 
 /** What this service asks of a user's foreman. */
 export interface MeForeman {
-  me(credential: Credential): Promise<Me | Denied | null>;
-  defaultWebhookSecret(credential: Credential): Promise<{ secret: string } | Denied | null>;
+  me(input: { credential: Credential }): Promise<Me | Denied | null>;
+  defaultWebhookSecret(input: {
+    credential: Credential;
+  }): Promise<{ secret: string } | Denied | null>;
 }
 
 export type MeService = ReturnType<typeof createMeService>;
@@ -16,12 +18,12 @@ export type MeService = ReturnType<typeof createMeService>;
 export function createMeService(deps: { readonly foreman: (userId: UserId) => MeForeman }) {
   return {
     async me(credential: Credential): Promise<Me> {
-      return granted(await deps.foreman(credential.userId).me(credential), 'requests:read');
+      return granted(await deps.foreman(credential.userId).me({ credential }), 'requests:read');
     },
 
     /** What signs the webhooks of requests that name a URL themselves. */
     async defaultWebhookSecret(credential: Credential): Promise<string> {
-      const answer = await deps.foreman(credential.userId).defaultWebhookSecret(credential);
+      const answer = await deps.foreman(credential.userId).defaultWebhookSecret({ credential });
       return granted(answer, 'requests:write').secret;
     },
   };

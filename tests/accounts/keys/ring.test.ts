@@ -114,13 +114,17 @@ describe('the use of a key', () => {
     const tenant = await newTenant();
     const { foreman, credential } = tenant;
     await foreman.authorize({ ...credential, secretHash: 'cd'.repeat(32) });
-    await foreman.me({ ...credential, keyId: newId('key', 0) });
+    await foreman.me({ credential: { ...credential, keyId: newId('key', 0) } });
     expect((await kept(tenant)).key.lastUsedAt).toBeNull();
 
     await foreman.authorize(credential);
     const { key, version } = await kept(tenant);
     expect(Math.abs((key.lastUsedAt ?? 0) - Date.now())).toBeLessThan(MINUTE_MS);
-    await Promise.all([foreman.me(credential), submitTo(tenant), foreman.authorize(credential)]);
+    await Promise.all([
+      foreman.me({ credential }),
+      submitTo(tenant),
+      foreman.authorize(credential),
+    ]);
     expect(await kept(tenant)).toMatchObject({ key, version });
   });
 
@@ -130,7 +134,7 @@ describe('the use of a key', () => {
     const blocked = `CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN SELECT raise(ABORT, 'full'); END`;
     await inForeman(tenant, (sql) => sql.exec(blocked) && null);
     const { version } = await kept(tenant);
-    const me = await tenant.foreman.me(tenant.credential);
+    const me = await tenant.foreman.me(tenant);
     expect(me).toMatchObject({ account: { userId: tenant.userId } });
     const answer = await submitTo(tenant);
     if (answer.outcome !== 'accepted') throw new Error(answer.outcome);
