@@ -12,6 +12,7 @@ import { createMeService } from './accounts/me/service';
 import { createAccountService } from './accounts/service';
 import { createSignIn } from './accounts/sign-in/sign-in';
 import { createAccountStore } from './accounts/store';
+import { createOpenTicket } from './accounts/tickets/opening';
 import { createUsageService } from './accounts/usage/service';
 import { createUsageStore } from './accounts/usage/store';
 import type { RemoteForeman } from './foreman/stub';
@@ -64,6 +65,7 @@ export function createAccountServices(deps: AccountDeps) {
       readKey: createReadKey(signing),
       adminToken: read.settings.adminToken,
       signIn,
+      openTicket: createOpenTicket({ secret: read.settings.linkSigningSecret, now }),
       authorize: (credential) => foreman(credential.userId).authorize(credential),
       countFailure: (from) => shield.count('auth', from),
       now,

@@ -5,14 +5,19 @@ import { createDeletionRoutes } from './accounts/deletion/routes';
 import { createKeyRoutes } from './accounts/keys/routes';
 import { createMeRoutes } from './accounts/me/routes';
 import { createAccountRoutes } from './accounts/routes';
+import { takeTickets } from './accounts/tickets/opening';
+import { createTicketRoutes } from './accounts/tickets/routes';
 import { createUsageRoutes } from './accounts/usage/routes';
 import { docsPage } from './docs';
 import { createBatchRoutes } from './generation/batch-routes';
 import { createBreakerRoutes } from './generation/breaker/routes';
 import { createCallbackRoutes } from './generation/callback-routes';
+import { createManifestRoutes } from './generation/manifest-routes';
 import { createGenerationRoutes } from './generation/routes';
 import { createHealthRoutes } from './health';
 import { bucketsOf } from './images/buckets';
+import { createContentRoutes } from './images/content-routes';
+import { createOwnerRoutes } from './images/owner-routes';
 import { createImageRoutes } from './images/routes';
 import type { Whence } from './platform/actor';
 import { crossOrigin, preflight } from './platform/cors';
@@ -25,7 +30,11 @@ import { createDeadLetterRoutes } from './requests/dead-letter-routes';
 import { createRequestRoutes } from './requests/routes';
 import type { Services } from './services';
 import { countedFault, shieldRoutes } from './shielding';
+import { createStreamRoutes } from './streams/routes';
 import { createStyleRoutes } from './styles/routes';
+import { createEndpointRoutes } from './webhooks/endpoints/routes';
+import { createWebhookKeyRoutes } from './webhooks/keys-routes';
+import { createDeliveryLogRoutes } from './webhooks/log/routes';
 import { createWebhookRoutes } from './webhooks/routes';
 
 export type App = OpenAPIHono<HttpEnv>;
@@ -55,6 +64,8 @@ export function createApp(services: Services): App {
   app.use(preflight(settings.corsOrigins));
   shieldRoutes(app, services.shield);
 
+  takeTickets(app);
+
   // Who asks comes before what is asked: a stranger learns nothing of how bodies are checked.
   app.use('/v1/requests/*', async (c, next) => {
     await authenticate.credential(c.get('asking'));
@@ -66,6 +77,7 @@ export function createApp(services: Services): App {
   app.route('/', createDeletionRoutes({ authenticate, deletions: services.deletions }));
   app.route('/', createKeyRoutes({ authenticate, keys: services.keys }));
   app.route('/', createMeRoutes({ authenticate, account: services.me }));
+  app.route('/', createTicketRoutes({ authenticate, tickets: services.tickets }));
   app.route('/', createUsageRoutes({ authenticate, usage: services.usage, now }));
   app.route('/', createAuditRoutes({ authenticate, audit: services.audit }));
   app.route('/', createBreakerRoutes({ authenticate, ...services.breakerAdmin }));
@@ -75,9 +87,16 @@ export function createApp(services: Services): App {
   const countForged = (from: Whence) => services.shield.count('callback', from);
   app.route('/', createCallbackRoutes({ linkSecret, countForged, nudge: services.nudge }));
   app.route('/', createRequestRoutes({ authenticate, requests, present }));
+  const { corsOrigins } = settings;
+  app.route('/', createStreamRoutes({ authenticate, open: services.openStream, corsOrigins }));
   app.route('/', createDeadLetterRoutes({ authenticate, deadLetters: services.deadLetterService }));
   app.route('/', createStyleRoutes({ authenticate, styles: services.styles }));
+  app.route(
+    '/',
+    createContentRoutes({ authenticate, content: services.imageContent, linkSecret, now }),
+  );
   app.route('/', createImageRoutes({ authenticate, images, linkSecret, now }));
+  app.route('/', createOwnerRoutes({ ...services, linkSecret }));
   app.route(
     '/',
     createWebhookRoutes({
@@ -86,6 +105,14 @@ export function createApp(services: Services): App {
       deliveries: webhooks.deliveries,
     }),
   );
+  // Behind all that has a name under /v1/webhooks, as any name could be an id.
+  app.route('/', createEndpointRoutes({ authenticate, endpoints: services.endpoints, now }));
+
+  const { signingKeys, manifests } = services;
+  app.route('/', createManifestRoutes({ authenticate, manifests, linkSecret, now }));
+  app.route('/', createWebhookKeyRoutes({ signingKeys }));
+
+  app.route('/', createDeliveryLogRoutes({ authenticate, log: services.deliveryLog }));
 
   document(app);
   app.notFound((c) => {

@@ -1,17 +1,26 @@
 /** The only wiring: every part of Foreman gets what it needs here, for fetch, queue and scheduled. */
 import { createAccountServices } from './account-services';
+import { createTicketService } from './accounts/tickets/service';
 import { createEraser } from './foreman/erasing';
 import { writeNews } from './foreman/index-writer';
 import { createPresenter } from './foreman/kinds';
 import type { News } from './foreman/news';
+import { createImageForemen } from './foreman/outputs';
 import { fetchForeman, foremanFor, type Note } from './foreman/stub';
-import { watchRequest } from './foreman/watch';
+import { type StreamInput, watchRequest } from './foreman/watch';
 import { createBreakers } from './generation/breaker/client';
 import { createBreakerWatch } from './generation/breaker-watch';
 import { createOpenImage, fetchImageBytes } from './generation/fetch-image';
 import { createInputStore } from './generation/inputs';
+import { createManifestService } from './generation/manifest-service';
 import { createProviders } from './generation/providers/registry';
 import { createGenerationService } from './generation/service';
+import { createImageContentFor } from './image-content';
+import { createImageIndex } from './images/index-store';
+import { createImageList } from './images/listing';
+import { createOrphanStore } from './images/orphan-store';
+import { findOrphans } from './images/orphans';
+import { createImageRemoval } from './images/removal';
 import { createImageService } from './images/service';
 import { createImageStore } from './images/store';
 import { createAnswerNotes } from './platform/answer-notes';
@@ -23,6 +32,7 @@ import {
 import type { RequestId, UserId } from './platform/ids';
 import { consoleLogger } from './platform/log';
 import { sleep } from './platform/patience';
+import { createSigningKeys } from './platform/signing-keys';
 import { createDeadLetterService } from './requests/dead-letter-service';
 import { createDeadLetterStore } from './requests/dead-letter-store';
 import type { Message, WorkQueue } from './requests/dead-letters';
@@ -30,10 +40,15 @@ import { createRequestService, type RequestForeman } from './requests/service';
 import { createRequestStore } from './requests/store';
 import { watchSocket } from './requests/watcher';
 import { readSettings } from './settings';
+import { tooManyStreams } from './streams/errors';
 import { applyStyle } from './styles/apply';
 import { createStyleService } from './styles/service';
 import { createStyleStore } from './styles/store';
+import { createEndpointService } from './webhooks/endpoints/service';
+import { createDeliveryLog } from './webhooks/log/service';
+import { createDeliveryLogStore } from './webhooks/log/store';
 import { createWebhookService } from './webhooks/service';
+import { createSecret } from './webhooks/signature';
 import { getFinishedOf } from './webhooks/store';
 
 export type Services = ReturnType<typeof createServices>;
@@ -47,11 +62,13 @@ export function createServices(env: Env) {
   const { catalog, providers } = made;
   const present = createPresenter(settings);
   const answerNotes = createAnswerNotes();
+  const signingKeys = createSigningKeys(settings.signing);
   const note: Note = (rateLimit) => rateLimit && answerNotes.note(rateLimit);
   const foreman = (userId: UserId) => foremanFor(env, userId, note);
   const watch: RequestForeman['watch'] = async (input) => {
     const { userId } = input.credential;
     const answer = await fetchForeman(env, userId, () => watchRequest(input));
+    if (answer.status === 429) throw tooManyStreams();
     return answer.webSocket ? watchSocket(answer.webSocket, note) : null;
   };
 
@@ -61,6 +78,11 @@ export function createServices(env: Env) {
   const untrusted = { fetch: fetchNow, ...urlPolicy };
   const fetchUntrusted = createFetchUntrusted(untrusted);
   const openImage = createOpenImage(createOpenUntrusted(untrusted));
+  const urlFault = (url: string, origin: string) => {
+    const hosts = [...ownHosts, new URL(origin).hostname];
+    const checked = checkUntrustedUrl(url, { ...urlPolicy, ownHosts: hosts });
+    return checked.ok ? null : checked.reason;
+  };
 
   const knowsModel = (id: string) => catalog.find(id) !== null;
   const allBreakers = createBreakers({ env, log, now });
@@ -76,8 +98,10 @@ export function createServices(env: Env) {
     log,
   });
   const imageStore = createImageStore({ buckets: env, db: env.DB });
+  const orphanStore = createOrphanStore({ buckets: env, db: env.DB });
   const uploadRetentionMs = settings.imageRetentionMs;
   const images = createImageService({ store: imageStore, uploadRetentionMs, sleep, log });
+  const imageContent = createImageContentFor(env, { reader: images, sleep, now, log });
   const inputs = createInputStore({
     images,
     fetchUrl: (input) => fetchImageBytes(fetchUntrusted, input),
@@ -91,6 +115,16 @@ export function createServices(env: Env) {
     store: requestStore,
     now,
   });
+  const imageList = createImageList(createImageIndex({ db: env.DB, buckets: env }));
+  const imageRemoval = createImageRemoval({
+    foreman,
+    archive: requestStore,
+    store: imageStore,
+    forgetCached: imageContent.forgetCached,
+    now,
+    log,
+  });
+  const deliveryLogStore = createDeliveryLogStore(env.DB);
   const deadLetterStore = createDeadLetterStore(env.DB);
   const queues = {
     generation: env.GENERATION_QUEUE,
@@ -116,11 +150,7 @@ export function createServices(env: Env) {
       return style && { ...style, apply: (prompts) => applyStyle(style, prompts) };
     },
     breakers,
-    urlFault: (url, origin) => {
-      const hosts = [...ownHosts, new URL(origin).hostname];
-      const checked = checkUntrustedUrl(url, { ...urlPolicy, ownHosts: hosts });
-      return checked.ok ? null : checked.reason;
-    },
+    urlFault,
     now,
   });
 
@@ -135,18 +165,42 @@ export function createServices(env: Env) {
     nudge: (userId: UserId, job: { request: RequestId; attempt: number }) =>
       foreman(userId).nudge(job),
     ...accountServices,
+    tickets: createTicketService({
+      secret: settings.linkSigningSecret,
+      authorize: (credential) => foreman(credential.userId).authorize(credential),
+      findRequest: (input) => requests.get(input),
+      now,
+    }),
+    openStream: (input: StreamInput) =>
+      fetchForeman(env, input.credential.userId, () => watchRequest(input)),
     answerNotes,
     images,
+    imageContent,
+    imageList,
+    imageRemoval,
     styles,
+    findOrphans: ({ now }: { readonly now: number }) =>
+      findOrphans({ store: orphanStore, foremen: createImageForemen(foreman), log }, now),
     breakerAdmin: {
       breakers: allBreakers,
       targets: () => breakers.targets(),
       record: accountServices.audit.record,
       now,
     },
+    deliveryLog: createDeliveryLog({ foreman, store: deliveryLogStore }),
+    deliveryLogStore,
     requestStore,
     requests,
     webhooks,
+    endpoints: createEndpointService({
+      foreman,
+      urlFault,
+      post: { fetchUntrusted, signingKeys, now },
+      createSecret,
+      now,
+    }),
+    signingKeys,
+    manifests: createManifestService({ images, requests, signingKeys }),
     generation,
     /** Calls that go on after their queue handler has returned. */
     detached: { count: 0 },
@@ -164,7 +218,7 @@ export function createServices(env: Env) {
       sleep,
       log,
     },
-    webhookConsumer: { foreman, fetchUntrusted, now, sleep, log },
+    webhookConsumer: { foreman, fetchUntrusted, signingKeys, now, sleep, log },
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
     deletionConsumer: { foreman, eraser: createEraser(env), sleep, log },
     deadLetters: { store: deadLetterStore, foreman, now, log },

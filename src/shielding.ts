@@ -16,9 +16,10 @@ export function shieldRoutes(app: App, shield: Shield): void {
     };
   const link = counting('link');
   app.use('/v1/admin/*', counting('admin'));
-  app.use('/v1/images/:id/content', (c, next) =>
-    c.req.query('signature') === undefined ? next() : link(c, next),
-  );
+  for (const opened of ['/v1/images/:id/content', '/v1/images/:id/manifest']) {
+    app.use(opened, (c, next) => (c.req.query('signature') === undefined ? next() : link(c, next)));
+  }
+  app.use('/.well-known/*', counting('keys'));
 }
 
 /**

@@ -21,6 +21,7 @@ interface Guarded {
 }
 
 const body = { model: 'sketch', prompt: 'a boat', width: 64, height: 64 };
+const hook = { url: 'https://example.com/hook' };
 const read = 'requests:read';
 const write = 'requests:write';
 
@@ -34,15 +35,38 @@ const byKey: readonly Guarded[] = [
   { method: 'POST', path: '/v1/requests/{id}/cancel', scope: write },
   { method: 'POST', path: '/v1/requests/{id}/retry', scope: write },
   { method: 'DELETE', path: '/v1/requests/{id}', scope: write },
+  { method: 'GET', path: '/v1/events', scope: read, faulty: '?events=none' },
+  { method: 'POST', path: '/v1/tickets', scope: read, body: {} },
   { method: 'GET', path: '/v1/models', scope: read },
   { method: 'POST', path: '/v1/images', scope: write, body },
+  { method: 'GET', path: '/v1/images', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/images/{id}', scope: read },
+  { method: 'DELETE', path: '/v1/images/{id}', scope: write },
+  { method: 'POST', path: '/v1/images/{id}/links', scope: read, body: { expires_in_seconds: 60 } },
   { method: 'GET', path: '/v1/images/{id}/content', scope: read },
+  { method: 'GET', path: '/v1/images/{id}/manifest', scope: read },
   { method: 'GET', path: '/v1/styles', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/styles/{id}', scope: read },
   { method: 'GET', path: '/v1/me', scope: read },
   { method: 'GET', path: '/v1/me/usage', scope: read, faulty: '?limit=none' },
   { method: 'GET', path: '/v1/webhooks/default-secret', scope: write },
+  { method: 'GET', path: '/v1/webhooks/{id}/deliveries', scope: read, faulty: '?limit=none' },
+  {
+    method: 'POST',
+    path: '/v1/webhooks/{id}/replay',
+    scope: write,
+    body: { from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z' },
+  },
+  { method: 'POST', path: '/v1/webhooks/default-secret/rotate', scope: write, body: {} },
+  { method: 'POST', path: '/v1/webhooks', scope: write, body: hook },
+  { method: 'GET', path: '/v1/webhooks', scope: read },
+  { method: 'GET', path: '/v1/webhooks/{id}', scope: read },
+  { method: 'PATCH', path: '/v1/webhooks/{id}', scope: write, body: { description: 'ours' } },
+  { method: 'DELETE', path: '/v1/webhooks/{id}', scope: write },
+  { method: 'POST', path: '/v1/webhooks/{id}/rotate-secret', scope: write, body: {} },
+  { method: 'POST', path: '/v1/webhooks/{id}/ping', scope: write },
+  { method: 'POST', path: '/v1/webhooks/{id}/disable', scope: write },
+  { method: 'POST', path: '/v1/webhooks/{id}/enable', scope: write },
 ];
 
 const name = { name: 'tenant' };
@@ -80,6 +104,8 @@ const open = [
   'GET /ready',
   'GET /openapi.json',
   'GET /docs',
+  'GET /.well-known/manifest-keys.json',
+  'GET /.well-known/webhooks-keys/{file}',
   'POST /v1/callbacks/{user}/{request}/{attempt}',
 ];
 
@@ -92,6 +118,7 @@ let owner: Client;
 let stranger: Client;
 let requestId: string;
 let imageId: string;
+let endpointId: string;
 
 beforeAll(async () => {
   for (const level of ['info', 'warn', 'error'] as const) {
@@ -100,6 +127,10 @@ beforeAll(async () => {
   [owner, stranger] = await Promise.all([newClient(), newClient()]);
   requestId = (await owner.submit()).id;
   imageId = (await owner.reached(requestId, 'succeeded')).images[0]?.id ?? '';
+  const made = await owner.call('POST', '/v1/webhooks', {
+    body: { ...hook, events: ['endpoint.*'] },
+  });
+  endpointId = (await made.json<{ id: string }>()).id;
 });
 
 function target({ path }: Pick<Guarded, 'path'>): string {
@@ -107,7 +138,9 @@ function target({ path }: Pick<Guarded, 'path'>): string {
     ? imageId
     : path.includes('/users/')
       ? owner.userId
-      : requestId;
+      : path.includes('/webhooks/')
+        ? endpointId
+        : requestId;
   return path.replace('{id}', id).replace('{key_id}', newId('key', Date.now()));
 }
 
@@ -233,7 +266,8 @@ describe.each(cases(byKey))('%s', (_, route) => {
       expect(text).not.toContain(owner.userId);
       for (const id of ['nothing', unknown, '..%2F..%2Fx', 'req_%00', 'x'.repeat(300)]) {
         const path = route.path.replace('{id}', id);
-        await expectProblem(await stranger.call(route.method, path), 404, 'not_found');
+        const call = route.body === undefined ? {} : { body: route.body };
+        await expectProblem(await stranger.call(route.method, path, call), 404, 'not_found');
       }
     });
   }

@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { http } from './journeys/support';
 
 /** Open to anybody, or by a signature in the URL. */
-const open = ['GET /health', 'GET /ready', 'POST /v1/callbacks/{user}/{request}/{attempt}'];
+const open = [
+  'GET /health',
+  'GET /ready',
+  'GET /.well-known/manifest-keys.json',
+  'GET /.well-known/webhooks-keys/{file}',
+  'POST /v1/callbacks/{user}/{request}/{attempt}',
+];
 
 describe('the OpenAPI document', () => {
   interface Operation {
@@ -36,7 +42,10 @@ describe('the OpenAPI document', () => {
     expect(whole.info.title && whole.info.version).toBeTruthy();
     for (const { route, path, operation } of operations(whole)) {
       const statuses = Object.keys(operation.responses);
-      expect([route, statuses.some((status) => /^2\d\d$/.test(status))]).toEqual([route, true]);
+      expect([route, statuses.some((status) => /^(101|2\d\d)$/.test(status))]).toEqual([
+        route,
+        true,
+      ]);
       expect([route, Boolean(operation.summary)]).toEqual([route, true]);
       for (const [status, { description }] of Object.entries(operation.responses)) {
         expect([route, status, Boolean(description)]).toEqual([route, status, true]);

@@ -1,5 +1,5 @@
 /**
- * From a request's headers to who is asking. A key's MAC and a token's signature are checked without
+ * From a request's headers, or the ticket in its query, to who is asking. A key's MAC and a token's signature are checked without
  * any look-up, so a forged one wakes no Durable Object; whether a genuine key is still active only
  * its foreman knows.
  */
@@ -7,6 +7,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Asking } from '../platform/http';
 import { accountSuspended, forbidden, notOperator, unauthorized } from './errors';
 import type { ReadKey } from './keys/text';
+import type { OpenTicket } from './tickets/opening';
 import type { Authorization, By, Credential, Scope, TokenCredential, Whence } from './types';
 
 export interface Authenticate {
@@ -27,6 +28,8 @@ export interface AuthenticateDeps {
   readonly adminToken: string;
   /** Who a token of another issuer stands for; null when the request brings none. */
   readonly signIn: (asking: Asking) => Promise<TokenCredential | null>;
+  /** What a ticket in the query stands for; null when it is none. */
+  readonly openTicket?: OpenTicket;
   readonly authorize: (credential: Credential) => Promise<Authorization>;
   /** @throws AppError `rate_limited` when this address has failed too often. */
   readonly countFailure: (from: Whence) => Promise<void>;
@@ -37,10 +40,15 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   const found = new WeakMap<Asking, Promise<Credential>>();
   const verdicts = createVerdicts(deps);
 
+  const fromKey = ({ headers, from }: Asking) => {
+    const token = bearerToken(headers);
+    return token === null ? null : deps.readKey(token, from);
+  };
+
   const find = async (asking: Asking): Promise<Credential> => {
-    const token = bearerToken(asking.headers);
-    const key = token === null ? null : deps.readKey(token, asking.from);
-    const credential = key ?? (await deps.signIn(asking));
+    const credential = isByTicket(asking)
+      ? deps.openTicket?.(asking.ticket, asking.from)
+      : (fromKey(asking) ?? (await deps.signIn(asking)));
     if (credential) return credential;
     await deps.countFailure(asking.from);
     throw unauthorized();
@@ -107,10 +115,22 @@ function createVerdicts(deps: Pick<AuthenticateDeps, 'authorize' | 'now'>) {
 
 /** Equal for credentials of which the foreman says the same. */
 function nameOf(credential: Credential): string {
-  return credential.via === 'key'
-    ? `${credential.keyId}:${credential.secretHash}`
-    : JSON.stringify([credential.userId, credential.scopes, credential.expiresAt]);
+  switch (credential.via) {
+    case 'key':
+      return `${credential.keyId}:${credential.secretHash}`;
+    case 'token':
+      return JSON.stringify([credential.userId, credential.scopes, credential.expiresAt]);
+    case 'ticket':
+      return JSON.stringify(['ticket', credential.userId, credential.mintedBy]);
+  }
 }
+
+/**
+ * A header that names who asks goes before. One that Cloudflare Access has put there does not: it
+ * comes with every call of a browser, whoever the page has a ticket of.
+ */
+const isByTicket = (asking: Asking): asking is Required<Asking> =>
+  asking.ticket !== undefined && !asking.headers.has('authorization');
 
 export function bearerToken(headers: Headers): string | null {
   return /^Bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? null;

@@ -1,4 +1,5 @@
 /** What one request of a user may ask for, whatever the user has used so far. Pure. */
+import { HOUR_MS } from '../requests/retention';
 import type { Limits, Refusal } from './types';
 
 /** What a request asks for, as far as a cap is set on it. */
@@ -8,11 +9,18 @@ export interface Asked {
   readonly models: readonly string[];
   /** Of one image; `unbounded` when nobody knows the most, null when the request makes none. */
   readonly megapixels: number | 'unbounded' | null;
+  /** How long to keep what comes out; null when the request names no time. */
+  readonly retentionMs: number | null;
 }
 
 /** Waiting helps against none of these. */
 export function capRefusal(asked: Asked, limits: Limits): Refusal | null {
-  return modelRefusal(asked, limits) ?? unitsRefusal(asked, limits) ?? sizeRefusal(asked, limits);
+  return (
+    modelRefusal(asked, limits) ??
+    unitsRefusal(asked, limits) ??
+    sizeRefusal(asked, limits) ??
+    retentionRefusal(asked, limits)
+  );
 }
 
 function modelRefusal({ models }: Asked, { allowed_models: allowed }: Limits): Refusal | null {
@@ -58,5 +66,19 @@ function sizeRefusal({ megapixels }: Asked, limits: Limits): Refusal | null {
         'megapixels: ask for a width and height, or another model.'
       : `An image of up to ${megapixels} megapixels is more than the ${allowed} of this account: ` +
         'ask for a smaller width and height, or another model.',
+  };
+}
+
+function retentionRefusal({ retentionMs }: Asked, limits: Limits): Refusal | null {
+  const { retention_hours: allowed } = limits;
+  if (allowed === null || retentionMs === null || retentionMs <= allowed * HOUR_MS) return null;
+  const hours = retentionMs / HOUR_MS;
+  return {
+    code: 'limit_exceeded',
+    limit: 'retention_hours',
+    allowed,
+    used: hours,
+    retryAfterMs: null,
+    message: `This asks for images to be kept for ${hours} hours; this account has them for at most ${allowed}.`,
   };
 }

@@ -143,3 +143,13 @@ export const listUnavailable = (cause: unknown) =>
     retryAfterMs: 5_000,
     cause,
   });
+
+/** In the words for a request that is not there: a ticket tells nothing of those it is not for. */
+export const ticketElsewhere = (id: string) =>
+  new AppError<AccountErrorCode>('not_found', `There is no request ${id.slice(0, 64)}.`);
+
+export const ticketTooNarrow = () =>
+  new AppError<AccountErrorCode>(
+    'forbidden',
+    'This ticket is for one request. Make one without request_id to hear of all.',
+  );

@@ -24,10 +24,21 @@ export const accountTables: readonly string[] = [
   'CREATE TABLE usage (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL)',
 ];
 
-/** The account as its foreman keeps it; the secret leaves only to sign, and to its owner. */
+/** The account as its foreman keeps it; the secrets leave only to sign, and to their owner. */
 export interface StoredAccount extends Account {
   /** Signs the webhooks of requests that name a URL themselves. */
   readonly webhookSecret: string;
+  /** Null: it is the first. */
+  readonly webhookSecretRotation: WebhookSecretRotation | null;
+}
+
+/** How the present secret took the place of another. */
+export interface WebhookSecretRotation {
+  readonly at: number;
+  /** The `Idempotency-Key` that it was asked for with. */
+  readonly madeBy: string | null;
+  /** Goes on signing until then. */
+  readonly previous: { readonly secret: string; readonly expiresAt: number } | null;
 }
 
 export interface AccountNews {
@@ -54,7 +65,7 @@ export function loadAccount(sql: SqlStorage): StoredAccount | null {
 
 /** What rows of earlier versions have none of. */
 const completeAccount = (stored: StoredAccount): StoredAccount => ({
-  ...({ externalId: null, region: null, status: 'active' } as const),
+  ...({ externalId: null, region: null, status: 'active', webhookSecretRotation: null } as const),
   ...stored,
   limits: { ...DEFAULT_LIMITS, ...stored.limits },
 });
@@ -63,6 +74,11 @@ const completeKey = (stored: KeyRecord): KeyRecord => ({
   ...({ expiresAt: null, lastUsedAt: null, replaces: null } as const),
   ...stored,
 });
+
+export function withoutSecrets(stored: StoredAccount): Account {
+  const { webhookSecret: _, webhookSecretRotation: __, ...account } = stored;
+  return account;
+}
 
 export function saveAccount(sql: SqlStorage, account: StoredAccount): void {
   sql.exec(
@@ -128,7 +144,7 @@ export function getNews(sql: SqlStorage): AccountNews | null {
     ),
   );
   if (!stored) return null;
-  const { webhookSecret: _, ...account } = completeAccount(stored);
+  const account = withoutSecrets(completeAccount(stored));
   const keys = sql.exec<StateRow>(
     'SELECT state FROM api_keys WHERE version > (SELECT projected_version FROM account) ORDER BY id',
   );

@@ -17,7 +17,7 @@ interface RowsNow extends Rows {
   readonly now: number;
 }
 
-export type NewAccount = Omit<rows.StoredAccount, 'version'>;
+export type NewAccount = Omit<rows.StoredAccount, 'version' | 'webhookSecretRotation'>;
 
 export interface Creation {
   readonly account: Account;
@@ -30,20 +30,20 @@ export function createAccount({ sql, now }: RowsNow, input: NewAccount, by: By):
   const existing = rows.loadAccount(sql);
   if (existing) {
     const made = existing.webhookSecret === input.webhookSecret;
-    return { account: withoutSecret(existing), made };
+    return { account: rows.withoutSecrets(existing), made };
   }
-  const account = { ...input, version: 1 };
+  const account = { ...input, webhookSecretRotation: null, version: 1 };
   rows.saveAccount(sql, account);
   rows.saveUsage(sql, freshUsage(input.limits, now));
   const { userId, region, limits } = input;
   const details = { region, limits };
   createAudit(sql, auditEvent(by, { action: 'user.created', userId, target: null, details }, now));
-  return { account: withoutSecret(account), made: true };
+  return { account: rows.withoutSecrets(account), made: true };
 }
 
 export function getAccount({ sql }: Rows): Account | null {
   const stored = rows.loadAccount(sql);
-  return stored && withoutSecret(stored);
+  return stored && rows.withoutSecrets(stored);
 }
 
 export interface AccountChanges {
@@ -62,17 +62,17 @@ export function changeAccount(
 ): Account | null {
   const stored = rows.loadAccount(sql);
   if (!stored) return null;
-  if (stored.status === 'deleting') return withoutSecret(stored);
+  if (stored.status === 'deleting') return rows.withoutSecrets(stored);
   const { name = stored.name, limits = {} } = changes;
   const next = { ...stored, name, limits: { ...stored.limits, ...limits } };
   const details = {
     ...(name === stored.name ? {} : { name: 'changed' }),
     ...changesOf(stored.limits, next.limits),
   };
-  if (Object.keys(details).length === 0) return withoutSecret(stored);
+  if (Object.keys(details).length === 0) return rows.withoutSecrets(stored);
   const { userId } = stored;
   createAudit(sql, auditEvent(by, { action: 'user.changed', userId, target: null, details }, now));
-  return withoutSecret(rows.raiseVersion(sql, next));
+  return rows.withoutSecrets(rows.raiseVersion(sql, next));
 }
 
 export type StatusChange = Exclude<AccountStatus, 'deleting'>;
@@ -81,11 +81,11 @@ export type StatusChange = Exclude<AccountStatus, 'deleting'>;
 export function changeStatus({ sql, now }: RowsNow, status: StatusChange, by: By): Account | null {
   const stored = rows.loadAccount(sql);
   if (!stored) return null;
-  if (stored.status === status || stored.status === 'deleting') return withoutSecret(stored);
+  if (stored.status === status || stored.status === 'deleting') return rows.withoutSecrets(stored);
   const action = status === 'suspended' ? 'user.suspended' : 'user.resumed';
   const { userId } = stored;
   createAudit(sql, auditEvent(by, { action, userId, target: null }, now));
-  return withoutSecret(rows.raiseVersion(sql, { ...stored, status }));
+  return rows.withoutSecrets(rows.raiseVersion(sql, { ...stored, status }));
 }
 
 /** For the audit: what was, and what is. Names are not for it: it outlives whoever has them. */
@@ -96,9 +96,4 @@ function changesOf(before: Limits, after: Limits): JsonObject {
   });
   // Both come from JSON.
   return Object.fromEntries(changed) as JsonObject;
-}
-
-function withoutSecret(stored: rows.StoredAccount): Account {
-  const { webhookSecret: _, ...account } = stored;
-  return account;
 }

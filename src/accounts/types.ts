@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Actor, By, Whence } from '../platform/actor';
 import type { KeyId, UserId } from '../platform/ids';
+import { MAX_RETENTION_HOURS } from '../requests/retention';
 
 export type { Actor, By, KeyId, UserId, Whence };
 
@@ -34,6 +35,15 @@ export const limitsSchema = z.strictObject({
       'Of 1024×1024 pixels, for one image. A request is judged by the most that any target which ' +
         'can serve it may make; one whose most is not known is more than any limit',
     ),
+  retention_hours: z
+    .int()
+    .min(1)
+    .max(MAX_RETENTION_HOURS)
+    .nullable()
+    .describe(
+      'How long images are kept, and the most that a request may ask for; null: as the service ' +
+        'is set up (IMAGE_RETENTION_DAYS). It holds for requests that are accepted from then on',
+    ),
   /** Ids as clients ask for them, `auto` among them. */
   allowed_models: z.array(z.string().min(1).max(100)).max(MAX_ALLOWED_MODELS).nullable(),
 });
@@ -55,6 +65,7 @@ export const DEFAULT_LIMITS: Limits = {
   monthly_budget_usd: null,
   max_images_per_request: 8,
   max_megapixels: null,
+  retention_hours: null,
   allowed_models: null,
 };
 
@@ -102,7 +113,22 @@ export interface TokenCredential extends CredentialBase {
   readonly expiresAt: number;
 }
 
-export type Credential = KeyCredential | TokenCredential;
+/** By whose leave a ticket opens: it is good for as long as the key or the token is. */
+export type Minter =
+  | Pick<KeyCredential, 'via' | 'keyId'>
+  | Pick<TokenCredential, 'via' | 'issuer' | 'subject' | 'scopes' | 'expiresAt'>;
+
+/** A signed text in a URL that opens what is watched. Its own end is judged as it opens, not later. */
+export interface TicketCredential extends CredentialBase {
+  readonly via: 'ticket';
+  readonly mintedBy: Minter;
+}
+
+export type Credential = KeyCredential | TokenCredential | TicketCredential;
+
+/** The key or the token with which all is done that this credential does. */
+export const holderOf = (credential: Credential): Minter =>
+  credential.via === 'ticket' ? credential.mintedBy : credential;
 
 /** Whose a token is, by a name that no other issuer can give: of a user, and on record. */
 export const externalIdOf = ({ issuer, subject }: Pick<TokenCredential, 'issuer' | 'subject'>) =>

@@ -2,7 +2,7 @@
  * What the foreman does by itself when a time has come. One bounded, synchronous batch; whatever is
  * left over is due again at once.
  */
-import type { DeliveryId, RequestId, UserId } from '../platform/ids';
+import type { RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { waitOn } from '../requests/money';
@@ -12,14 +12,17 @@ import * as reusable from '../requests/reuse';
 import type { RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
-import { loseDelivery, sendDelivery } from '../webhooks/delivery';
 import { resendAbandoned } from './abandoning';
 import { budgetOf } from './budget';
-import { type Desk, deliverMessage, fillSlots, save, wakeProjector } from './desk';
+import { type Desk, fillSlots, save } from './desk';
+import { fillLanes } from './lanes';
 import { remindProjector } from './news';
 import { endLost } from './outliving';
+import { attendDelivery } from './posting';
 import { tellFollowers } from './reusing';
 import { endIdle } from './suspending';
+import { endMoreDeliveries } from './telling';
+import { wakeProjector } from './waking';
 import { loseLease } from './work';
 
 const BATCH = 100;
@@ -54,6 +57,9 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
     if (isolate(() => attendDelivery(desk, id))) continue;
     deliveries.updateDue(sql, { id, dueAt: now + FAULT_RETRY_MS });
   }
+  // One that cannot be ended is left to its own time.
+  if (!isolate(() => endMoreDeliveries(desk))) desk.memory.ending.clear();
+  isolate(() => fillLanes(desk));
   ledger.deleteExpiredIdempotency(sql, now);
   reusable.deleteExpired(sql, now);
   attendFollowers(desk, isolate);
@@ -69,16 +75,6 @@ function attend(desk: Desk, id: RequestId): void {
   if (state.status === 'deleted') attendTombstone(desk, row, state);
   else if (isTerminal(state)) handOver(desk, row);
   else save(desk, row, moveOn(desk, state));
-}
-
-function attendDelivery(desk: Desk, id: DeliveryId): void {
-  const delivery = deliveries.getOne(desk.sql, id);
-  if (!delivery) return;
-  const settled = loseDelivery(delivery, desk.random, desk.now);
-  const next = sendDelivery(settled, desk.now);
-  if (next !== delivery) deliveries.updateOne(desk.sql, next);
-  if (next !== settled) desk.effects.push({ send: 'deliver', message: deliverMessage(next) });
-  if (next.status !== 'pending') wakeProjector(desk, next.userId);
 }
 
 function attendFollowers(desk: Desk, isolate: Isolate): void {

@@ -7,6 +7,9 @@ import { describe } from '../accounts/me/view';
 import type { RequestId } from '../platform/ids';
 import * as deliveries from '../webhooks/deliveries';
 import { clientCall } from './client-call';
+import { endpointCalls } from './endpoint-calls';
+import { imageCalls } from './image-calls';
+import { logCalls } from './log-calls';
 
 export const clientCalls = {
   me: clientCall('requests:read', (desk, { credential }, grant) => {
@@ -21,6 +24,9 @@ export const clientCalls = {
     const account = accounts.loadAccount(desk.sql);
     return account && { secret: account.webhookSecret };
   }),
+  ...endpointCalls,
+  ...imageCalls,
+  ...logCalls,
 };
 
 export type CallName = keyof typeof clientCalls;

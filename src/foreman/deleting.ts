@@ -16,11 +16,13 @@ import * as abandoned from '../requests/abandoned';
 import * as erasing from '../requests/erasing';
 import * as ledger from '../requests/ledger';
 import { cancel } from '../requests/lifecycle';
+import { createLanes } from '../webhooks/lanes';
 import { resendAbandoned } from './abandoning';
 import type { Isolate } from './alarm';
-import { type Desk, type Effect, save, wakeProjector } from './desk';
+import { type Desk, type Effect, save } from './desk';
 import { remindProjector } from './news';
 import { emptyTables } from './schema';
+import { wakeProjector } from './waking';
 
 /** One change ends no more requests than this; the alarm goes on at once. */
 const CANCELED_AT_ONCE = 100;
@@ -165,6 +167,9 @@ function conclude(desk: Desk, { userId, by }: rules.Deletion): void {
   memory.waiting = 0;
   memory.wake = null;
   memory.hasMoreToGive = false;
+  memory.endpoints = null;
+  memory.lanes = createLanes();
+  memory.ending.clear();
   if (!by) return;
   const event = { action: 'user.deleted', userId, target: null } as const;
   createAudit(desk.sql, auditEvent(by, event, desk.now));

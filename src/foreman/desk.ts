@@ -8,7 +8,7 @@ import { refund } from '../accounts/admission';
 import type { Asked } from '../accounts/caps';
 import * as accounts from '../accounts/limits';
 import type { Settings } from '../platform/config';
-import { cellOf, newId, type RequestId, type UserId } from '../platform/ids';
+import type { RequestId, UserId } from '../platform/ids';
 import type { AbandonedJob } from '../requests/abandoned';
 import * as ledger from '../requests/ledger';
 import { release as giveSlot } from '../requests/lifecycle';
@@ -28,15 +28,14 @@ import type {
 } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import type { PresentRequest } from '../requests/view';
-import * as deliveries from '../webhooks/deliveries';
-import { createDelivery } from '../webhooks/delivery';
-import { eventBody, wants } from '../webhooks/event';
 import type { DeliverMessage } from '../webhooks/types';
 import { leaveBehind } from './abandoning';
 import { fundWaiting, keepBudget } from './budget';
 import { count, type Memory } from './memory';
 import { outlive } from './outliving';
 import { concludeReuse } from './reusing';
+import { announce } from './telling';
+import { wakeProjector } from './waking';
 
 /** What the rules need to know of a request's kind. */
 export interface Kind {
@@ -51,7 +50,7 @@ export interface Kind {
     readonly random: number;
   }): Decision;
   /** What a request asks for of what limits cap. */
-  asks(spec: RequestSpec): Omit<Asked, 'units'>;
+  asks(spec: RequestSpec): Omit<Asked, 'units' | 'retentionMs'>;
   /** The least that it can cost at present; 0 when nothing can serve it. */
   floorMicros(spec: RequestSpec): number;
   /** The targets that could serve the request and have verdicts, in order of preference. */
@@ -60,17 +59,26 @@ export interface Kind {
   outputExpiresAt(state: Succeeded): number;
 }
 
+/** An event that is about no request, for all who listen. */
+export interface Broadcast {
+  readonly id: string;
+  readonly type: string;
+  /** JSON, as in a webhook. */
+  readonly body: string;
+}
+
 export type Effect =
   | { readonly send: 'run'; readonly message: RunMessage }
   | { readonly send: 'deliver'; readonly message: DeliverMessage }
   | { readonly send: 'cancel'; readonly userId: UserId; readonly job: AbandonedJob }
   | { readonly send: 'wake' | 'delete'; readonly userId: UserId }
-  | { readonly tell: RequestId; readonly state: RequestState }
+  | { readonly tell: RequestId; readonly state: RequestState; readonly since: number }
+  | { readonly broadcast: Broadcast }
   | { readonly purge: RequestId };
 
 export interface Desk {
   readonly sql: SqlStorage;
-  readonly settings: Pick<Settings, 'requestHotMs'>;
+  readonly settings: Pick<Settings, 'requestHotMs' | 'imageRetentionMs'>;
   readonly kinds: { readonly [kind in RequestState['kind']]: Kind };
   readonly present: PresentRequest;
   readonly memory: Memory;
@@ -125,12 +133,6 @@ export function fillSlots(desk: Desk): void {
   }
 }
 
-export function wakeProjector(desk: Desk, userId: UserId): void {
-  if (desk.memory.wake) return;
-  desk.memory.wake = { sentAt: desk.now, sends: 1, stored: false };
-  desk.effects.push({ send: 'wake', userId });
-}
-
 export function runMessage(state: RequestState): RunMessage {
   return {
     type: 'generation.run',
@@ -148,8 +150,9 @@ function followUp(desk: Desk, previous: RequestState | null, next: RequestState)
   keepLease(desk, next);
   keepBudget(desk, previous, next);
   if (previous?.version === next.version) return;
-  desk.effects.push({ tell: next.id, state: next });
+  desk.effects.push({ tell: next.id, state: next, since: previous?.version ?? 0 });
   wakeProjector(desk, next.userId);
+  announce(desk, previous, next);
   if (!isTerminal(next)) return;
   // One that ends as it is admitted has taken no units.
   if (previous) giveBack(desk, next);
@@ -193,40 +196,4 @@ function close(desk: Desk, state: Finished): void {
     ledger.expireIdempotency(desk.sql, { key: state.idempotencyKey, at });
   }
   concludeReuse(desk, state, (row, next) => save(desk, row, next));
-  announce(desk, state);
-}
-
-function announce(desk: Desk, state: Finished): void {
-  const event = state.events.at(-1);
-  if (!state.webhook || !event || !wants(state.webhook.events, event.type)) return;
-  const delivery = createDelivery(
-    {
-      id: newId('dlv', desk.now, cellOf(state.userId)),
-      userId: state.userId,
-      requestId: state.id,
-      endpointId: null,
-      type: event.type,
-      url: state.webhook.url,
-      body: eventBody(event, desk.present(state)),
-      correlationId: state.correlationId,
-      traceparent: state.traceparent,
-    },
-    desk.now,
-  );
-  deliveries.createOne(desk.sql, delivery);
-  desk.effects.push({ send: 'deliver', message: deliverMessage(delivery) });
-}
-
-export function deliverMessage(delivery: {
-  readonly userId: UserId;
-  readonly id: DeliverMessage['delivery'];
-  readonly correlationId: string;
-}): DeliverMessage {
-  return {
-    type: 'webhook.deliver',
-    v: 1,
-    user: delivery.userId,
-    delivery: delivery.id,
-    correlation_id: delivery.correlationId,
-  };
 }

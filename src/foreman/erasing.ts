@@ -5,7 +5,7 @@ import { deleteKeysOf } from '../accounts/keys/store';
 import { deleteUserStatement } from '../accounts/store';
 import { deleteUsageOf } from '../accounts/usage/store';
 import { type Buckets, bucketFor } from '../images/buckets';
-import { deleteImagesOf, deleteObjects, deleteUploadsOf, listObjectKeys } from '../images/store';
+import { deleteImagesOf, deleteObjectsOf, deleteUploadsOf } from '../images/store';
 import type { RequestId } from '../platform/ids';
 import { deleteLettersOf } from '../requests/dead-letter-store';
 import { deleteRequestsOf, getSomeOf } from '../requests/store';
@@ -23,12 +23,7 @@ export function createEraser(env: Pick<Env, 'DB' | 'DIRECTORY'> & Buckets): Eras
     const results = await db.batch([...statements]);
     return results.map(({ meta }) => meta.changes);
   };
-  const deleteAllObjects = async (id: RequestId) => {
-    const bucket = bucketFor(env, id);
-    const keys = await listObjectKeys(bucket, id);
-    await deleteObjects(bucket, keys);
-    return keys.length;
-  };
+  const deleteAllObjects = (id: RequestId) => deleteObjectsOf(bucketFor(env, id), id);
 
   return {
     deleteObjects: async (requests) => sum(await Promise.all(requests.map(deleteAllObjects))),

@@ -3,8 +3,9 @@ import { auditStatement } from '../accounts/audit/store';
 import { accountStatements } from '../accounts/store';
 import { usageOf } from '../accounts/usage/facts';
 import { type RequestUse, usageStatements } from '../accounts/usage/store';
-import { imagesOf } from '../generation/present';
+import { imagesOf, madeBy } from '../generation/present';
 import { deleteImageStatements, imageStatements } from '../images/store';
+import { isRevised } from '../requests/revising';
 import { upsertStatement } from '../requests/store';
 import type { RequestState, Tombstone } from '../requests/types';
 import { deleteDeliveryStatement, deliveryStatements } from '../webhooks/store';
@@ -24,7 +25,10 @@ export async function writeNews(db: D1Database, news: News): Promise<void> {
         : imageStatements(db, {
             userId: state.userId,
             requestId: state.id,
-            images: imagesOf(state),
+            version: state.version,
+            // What is shared has its row with the request that made it.
+            images: state.reusedFrom === null ? imagesOf(state) : [],
+            isRevised: isRevised(state),
           })),
     ]),
     ...deliveryStatements(db, news.deliveries),
@@ -43,7 +47,7 @@ function usedBy(
   if (!first) return [];
   const requests: RequestUse[] = states.flatMap((state) => {
     const { id, version } = state;
-    const usage = state.status === 'deleted' ? state.usage : usageOf(state, imagesOf(state).length);
+    const usage = state.status === 'deleted' ? state.usage : usageOf(state, madeBy(state));
     return usage ? [{ id, version, usage }] : [];
   });
   return usageStatements(db, { userId: first.userId, requests });

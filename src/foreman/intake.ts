@@ -8,17 +8,19 @@ import { createAudit } from '../accounts/audit/rows';
 import * as accounts from '../accounts/limits';
 import type { Credential, Denial, Limits, Refusal } from '../accounts/types';
 import { usageOf } from '../accounts/usage/facts';
-import { imagesOf } from '../generation/present';
+import { madeBy } from '../generation/present';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { entryHold } from '../requests/money';
 import { LEASE_MS, phaseOf } from '../requests/queueing';
+import { HOUR_MS, longestRetentionMs, withinRetention } from '../requests/retention';
 import type { Queued, RequestSpec, RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
-import { bury, type Desk, fillSlots, insert, save, wakeProjector } from './desk';
+import { bury, type Desk, fillSlots, insert, save } from './desk';
 import { canJoin, findReady, forgetReusable, joinOrMake } from './reusing';
+import { wakeProjector } from './waking';
 
 export type Denied = { readonly outcome: Denial };
 
@@ -55,17 +57,22 @@ export type ReadAnswer =
 export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const earlier = replay(desk, submission);
   if (earlier) return earlier;
-  const spec = atTodaysPrice(desk, submission.spec);
-
   const account = accounts.loadAccount(desk.sql);
   const usage = accounts.loadUsage(desk.sql);
   if (!account || !usage) return { outcome: 'unauthorized' };
-  const { limits } = account;
+  const longestMs = longestRetentionMs(account.limits, desk.settings);
+  const limits = { ...account.limits, retention_hours: longestMs / HOUR_MS };
+  const { spec: asking, warnings } = withinRetention(
+    atTodaysPrice(desk, submission.spec),
+    longestMs,
+  );
+  const { retentionMs } = asking;
+  const spec = { ...asking, retentionMs: retentionMs ?? longestMs };
   // Who waits for an equal request costs nothing, so no want of money refuses it.
-  const holdMicros = canJoin(desk, spec) ? 0 : entryHold(spec);
-  const queued = lifecycle.accept(spec, submission.warnings, holdMicros);
-  const asked = { units: spec.units, ...desk.kinds[spec.kind].asks(spec) };
-  const ready = findReady(desk, queued);
+  const holdMicros = canJoin(desk, spec, retentionMs) ? 0 : entryHold(spec);
+  const queued = lifecycle.accept(spec, [...submission.warnings, ...warnings], holdMicros);
+  const asked = { units: spec.units, retentionMs, ...desk.kinds[spec.kind].asks(spec) };
+  const ready = findReady(desk, queued, retentionMs);
   const verdict = ready
     ? admitReady({ usage, limits, asked, now: desk.now })
     : admitToMake(desk, { usage, limits, asked, holdMicros });
@@ -78,7 +85,7 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     const { fingerprint } = submission;
     ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
   }
-  const state = ready ?? start(desk, queued, limits);
+  const state = ready ?? start(desk, queued, { limits, retentionMs });
   insert(desk, state);
   return { outcome: 'accepted', ...snapshotOf(desk, state) };
 }
@@ -97,8 +104,12 @@ function admitToMake(
   return admit({ ...of, waiting, running, now: desk.now });
 }
 
-function start(desk: Desk, queued: Queued, limits: Limits): RequestState {
-  const accepted = joinOrMake(desk, queued);
+function start(
+  desk: Desk,
+  queued: Queued,
+  { limits, retentionMs }: Pick<RequestSpec, 'retentionMs'> & { readonly limits: Limits },
+): RequestState {
+  const accepted = joinOrMake(desk, queued, retentionMs);
   const hasSlot = desk.memory.active < limits.max_running;
   return hasSlot ? lifecycle.release(accepted, desk.now) : accepted;
 }
@@ -179,7 +190,7 @@ export function remove(
   save(desk, row, ended);
   forget(desk, row.state);
   const last = ledger.getOne(desk.sql, input.id);
-  if (last) bury(desk, last, tombstoneOf(ended, usageOf(ended, imagesOf(ended).length), desk.now));
+  if (last) bury(desk, last, tombstoneOf(ended, usageOf(ended, madeBy(ended)), desk.now));
   putDeletionOnRecord(desk, input);
   fillSlots(desk);
   return { outcome: 'deleted' };

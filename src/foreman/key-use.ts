@@ -2,7 +2,8 @@
 import { isUseNoted, noteUse } from '../accounts/keys/ring';
 import type { Credential } from '../accounts/types';
 import { consoleLogger } from '../platform/log';
-import { type Desk, wakeProjector } from './desk';
+import type { Desk } from './desk';
+import { wakeProjector } from './waking';
 
 /**
  * For a credential that passed. The note is a transaction of its own, before the work: a disk that

@@ -6,7 +6,7 @@ import type { Deletion } from '../accounts/deletion/progress';
 import { loadDeletion } from '../accounts/deletion/rows';
 import * as accounts from '../accounts/limits';
 import { confirmDueAt } from '../platform/backoff';
-import type { RequestId } from '../platform/ids';
+import type { EndpointId, RequestId } from '../platform/ids';
 import * as abandoned from '../requests/abandoned';
 import { hasLive } from '../requests/erasing';
 import * as ledger from '../requests/ledger';
@@ -14,6 +14,9 @@ import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing
 import * as reusable from '../requests/reuse';
 import type { Pace, TargetName, TargetVerdicts } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
+import * as endpointRows from '../webhooks/endpoints/rows';
+import type { Endpoint } from '../webhooks/endpoints/types';
+import type { Lanes } from '../webhooks/lanes';
 import { mendHolds } from './budget';
 
 export interface Lease {
@@ -48,6 +51,12 @@ export interface Memory {
   deletion: Deletion | null;
   /** How quick targets are, as consumers have told: for estimates only. */
   readonly paces: Map<TargetName, Pace>;
+  /** The rows of all webhook endpoints, oldest first, as every event looks at them; null: not read yet. */
+  endpoints: readonly Endpoint[] | null;
+  /** How many deliveries of each receiver are under way, and how many wait for that. */
+  lanes: Lanes;
+  /** Endpoints that are gone or disabled, and have more pending than one change ends. */
+  readonly ending: Set<EndpointId>;
   /** When the alarm is set to, as far as this instance knows. */
   alarmAt: number | null;
 }
@@ -67,6 +76,9 @@ export function recall(sql: SqlStorage, now: number): Memory {
     endIdleAt: 0,
     deletion: loadDeletion(sql),
     paces: new Map(),
+    endpoints: null,
+    lanes: deliveries.countLanes(sql),
+    ending: recallEnding(sql),
     alarmAt: null,
   };
   const grace = ledger.getGrace(sql);
@@ -84,11 +96,25 @@ export function recall(sql: SqlStorage, now: number): Memory {
   return memory;
 }
 
+/** Rows are asked, so that an end goes on after the object was away in the middle of it. */
+function recallEnding(sql: SqlStorage): Set<EndpointId> {
+  const pending = deliveries.getPendingEndpoints(sql);
+  if (pending.length === 0) return new Set();
+  const endpoints = endpointRows.getList(sql).filter(({ disabled }) => !disabled);
+  const active = new Set(endpoints.map(({ id }) => id));
+  return new Set(pending.filter((id) => !active.has(id)));
+}
+
 /** For a transaction that may yet be rolled back. */
 export function snapshot(memory: Memory): () => void {
   const leases = new Map(memory.leases);
   const outliving = new Map(memory.outliving);
-  const { active, waiting, wake, hasMoreToGive, deletion } = memory;
+  const ending = new Set(memory.ending);
+  const lanes = {
+    inFlight: new Map(memory.lanes.inFlight),
+    waiting: new Map(memory.lanes.waiting),
+  };
+  const { active, waiting, wake, hasMoreToGive, deletion, endpoints } = memory;
   return () => {
     memory.leases.clear();
     for (const [id, lease] of leases) memory.leases.set(id, lease);
@@ -99,6 +125,10 @@ export function snapshot(memory: Memory): () => void {
     memory.wake = wake;
     memory.hasMoreToGive = hasMoreToGive;
     memory.deletion = deletion;
+    memory.endpoints = endpoints;
+    memory.lanes = lanes;
+    memory.ending.clear();
+    for (const id of ending) memory.ending.add(id);
   };
 }
 
@@ -134,7 +164,7 @@ function duesOfAll(sql: SqlStorage, memory: Memory): (number | null)[] {
     deliveries.getEarliestDue(sql),
     memory.wake && confirmDueAt(memory.wake),
     // The earliest time that an alarm can be set to.
-    memory.hasMoreToGive ? 1 : null,
+    memory.hasMoreToGive || memory.ending.size > 0 ? 1 : null,
     idleEndsAt(sql, memory),
     ...leaseEnds,
     ...memory.outliving.values(),

@@ -7,13 +7,14 @@ import * as audit from '../accounts/audit/rows';
 import * as accounts from '../accounts/limits';
 import type { Account, KeyRecord } from '../accounts/types';
 import { confirmDueAt } from '../platform/backoff';
-import type { AuditId, DeliveryId, RequestId, UserId } from '../platform/ids';
+import type { AuditId, RequestId, UserId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import type { RequestState, Tombstone } from '../requests/types';
 import * as deliveries from '../webhooks/deliveries';
 import type { FinishedDelivery } from '../webhooks/types';
-import { type Desk, wakeProjector } from './desk';
+import type { Desk } from './desk';
 import type { Wake } from './memory';
+import { wakeProjector } from './waking';
 
 export interface News {
   readonly requests: readonly (RequestState | Tombstone)[];
@@ -24,7 +25,7 @@ export interface News {
 
 export interface Confirmation {
   readonly requests: readonly { readonly id: RequestId; readonly version: number }[];
-  readonly deliveries: readonly DeliveryId[];
+  readonly deliveries: readonly Pick<FinishedDelivery, 'id' | 'finishedAt'>[];
   readonly accountVersion: number | null;
   readonly audit: readonly AuditId[];
   /** The projector stops here: what is left wants a new wake-up. */
@@ -51,12 +52,12 @@ export function confirmNews(
   confirmation: Confirmation,
   userId: UserId,
 ): { readonly more: boolean } {
-  const completedBefore = desk.now - desk.settings.requestHotMs;
+  const changedBefore = desk.now - desk.settings.requestHotMs;
   for (const confirmed of confirmation.requests) {
     ledger.confirmNews(desk.sql, confirmed);
-    ledger.deleteConfirmed(desk.sql, { id: confirmed.id, completedBefore });
+    ledger.deleteConfirmed(desk.sql, { id: confirmed.id, changedBefore });
   }
-  for (const id of confirmation.deliveries) deliveries.deleteOne(desk.sql, id);
+  for (const delivery of confirmation.deliveries) deliveries.deleteOne(desk.sql, delivery);
   if (confirmation.accountVersion !== null) {
     accounts.confirmNews(desk.sql, confirmation.accountVersion);
   }

@@ -22,7 +22,7 @@ import { type CallAnswer, type CallInput, type CallName, clientCalls } from './c
 import { arm, isolating } from './changing';
 import type { ClientCall } from './client-call';
 import * as deleting from './deleting';
-import { type Desk, type Effect, fillSlots, wakeProjector } from './desk';
+import { type Desk, type Effect, fillSlots } from './desk';
 import * as intake from './intake';
 import * as jobs from './jobs';
 import { keepUse } from './key-use';
@@ -33,7 +33,9 @@ import { createOutbox, type Outbox } from './outbox';
 import * as posting from './posting';
 import { type Revival, type ReviveAnswer, revive } from './reviving';
 import { migrate } from './schema';
-import { answerWatch, dismissWatchers, tellWatchers } from './watch';
+import { createStreams, type Streams } from './streams';
+import { wakeProjector } from './waking';
+import { dismissWatchers } from './watch';
 import * as work from './work';
 
 /** What a client's call is answered with. */
@@ -50,6 +52,7 @@ export class Foreman extends DurableObject<Env> {
   readonly #memory: Memory;
   readonly #fixed: Pick<Desk, 'sql' | 'settings' | 'kinds' | 'present'>;
   readonly #outbox: Outbox;
+  readonly #streams: Streams;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -63,6 +66,8 @@ export class Foreman extends DurableObject<Env> {
       present: createPresenter(settings),
     };
     this.#outbox = createOutbox(env, consoleLogger);
+    const { present } = this.#fixed;
+    this.#streams = createStreams({ ctx, view: () => this.#view(), present });
     this.#memory = ctx.storage.transactionSync(() => recall(sql, Date.now()));
     // News from before the restart may have lost its wake-up with the queue.
     if (news.hasNews(this.#view())) this.#memory.wake = news.recallWake(sql);
@@ -102,6 +107,11 @@ export class Foreman extends DurableObject<Env> {
     return this.#asked(credential, 'requests:read', () => intake.read(this.#view(), id));
   }
 
+  /** For whom a signed link to what the request made has let in. */
+  recordOf(id: RequestId): intake.ReadAnswer {
+    return intake.read(this.#view(), id);
+  }
+
   cancel({ credential, id }: Named): Heard<intake.ReadAnswer> {
     return this.#asked(credential, 'requests:write', () =>
       this.#change((desk) => intake.cancel(desk, id)),
@@ -128,12 +138,14 @@ export class Foreman extends DurableObject<Env> {
     );
   }
 
-  /** The only HTTP that reaches the object: a WebSocket that watches one request. */
+  /** The only HTTP that reaches the object: a WebSocket that watches one request, or hears of all. */
   override async fetch(request: Request): Promise<Response> {
-    return answerWatch(this.ctx, request, (input) => this.read(input));
+    return this.#streams.answer(request);
   }
 
-  override webSocketMessage(): void {}
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    this.#streams.hear(socket, message);
+  }
 
   override webSocketClose(socket: WebSocket, code: number): void {
     socket.close(code === 1005 || code === 1006 ? 1000 : code);
@@ -368,7 +380,7 @@ export class Foreman extends DurableObject<Env> {
   }
 
   #follow(effects: readonly Effect[]): void {
-    tellWatchers(this.ctx, this.#view(), effects, () => this.#rateLimit());
+    this.#streams.tell(effects);
     const sends = this.#outbox.send(effects);
     if (sends) this.ctx.waitUntil(sends);
     for (const effect of effects) {

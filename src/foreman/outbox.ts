@@ -4,7 +4,7 @@
  */
 import type { DeleteAccountMessage } from '../accounts/types';
 import { type Buckets, bucketFor } from '../images/buckets';
-import { deleteObjects, listObjectKeys } from '../images/store';
+import { deleteObjectsOf } from '../images/store';
 import type { RequestId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
 import { within } from '../platform/patience';
@@ -70,7 +70,7 @@ export function createOutbox(
 
     async purge(id) {
       try {
-        await within(SEND_TIMEOUT_MS, purgeObjects(bucketFor(env, id), id));
+        await within(SEND_TIMEOUT_MS, deleteObjectsOf(bucketFor(env, id), id));
         return true;
       } catch (error) {
         log.warn('images.purge_failed', { request_id: id, error });
@@ -83,8 +83,4 @@ export function createOutbox(
 function cancelMessage(userId: UserId, job: AbandonedJob): CancelMessage {
   const { token, correlationId: correlation_id } = job;
   return { type: 'generation.cancel', v: 1, user: userId, job: token, correlation_id };
-}
-
-async function purgeObjects(bucket: R2Bucket, id: RequestId): Promise<void> {
-  await deleteObjects(bucket, await listObjectKeys(bucket, id));
 }

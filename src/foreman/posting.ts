@@ -1,12 +1,30 @@
-/** What the webhook consumer does to deliveries: claim, settle. Runs inside one transaction. */
+/**
+ * What becomes of a delivery: it is claimed and settled by the webhook consumer, and attended to when
+ * its time has come. Runs inside one transaction.
+ */
 import * as accounts from '../accounts/limits';
 import type { DeliveryId } from '../platform/ids';
 import * as ledger from '../requests/ledger';
 import * as deliveries from '../webhooks/deliveries';
-import { claimDelivery, settleDelivery } from '../webhooks/delivery';
-import type { DeliveryClaim, DeliveryResult } from '../webhooks/types';
-import { type Desk, wakeProjector } from './desk';
+import { claimDelivery, endDelivery, loseDelivery, settleDelivery } from '../webhooks/delivery';
+import type {
+  Delivery,
+  DeliveryClaim,
+  DeliveryResult,
+  FinishedDelivery,
+  PendingDelivery,
+} from '../webhooks/types';
+import type { Desk } from './desk';
+import { noteOutcome } from './endpoint-status';
+import { endpointOf, secretsFor } from './endpoints';
+import { fillLanes, keepDelivery, startDelivery } from './lanes';
+import { deadEndOf } from './telling';
+import { wakeProjector } from './waking';
 
+/**
+ * Where it goes and what signs it is what holds now: an endpoint may have moved since. A suspended
+ * account is told what came of its requests, too.
+ */
 export function claim(
   desk: Desk,
   input: { readonly delivery: DeliveryId; readonly token: string },
@@ -16,11 +34,12 @@ export function claim(
   if (delivery?.status !== 'pending' || !account) return { verdict: 'stale' };
   const { token } = input;
   const isRepeated = delivery.lease?.token === token;
+  if (!isRepeated && endAtDeadEnd(desk, delivery)) return { verdict: 'stale' };
   const next = claimDelivery(delivery, token, desk.now);
-  if (next !== delivery) deliveries.updateOne(desk.sql, next);
-  else if (!isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
-  const { id, userId, requestId, endpointId, url, body, correlationId, traceparent, attempts } =
-    delivery;
+  if (next === delivery && !isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
+  keepDelivery(desk, delivery, next);
+  const { id, userId, requestId, endpointId, body, correlationId, traceparent } = delivery;
+  const endpoint = endpointId === null ? null : endpointOf(desk, endpointId);
   return {
     verdict: 'deliver',
     job: {
@@ -28,11 +47,11 @@ export function claim(
       userId,
       requestId,
       endpointId,
-      url,
+      url: endpoint?.url ?? delivery.url,
       body,
-      secrets: [account.webhookSecret],
+      secrets: secretsFor(desk, delivery),
       token,
-      attempt: attempts.length + 1,
+      attempt: delivery.attempts.length + 1,
       correlationId,
       traceparent,
     },
@@ -52,13 +71,49 @@ export function settle(
   const { token, result } = input;
   const next = settleDelivery(delivery, { token, result, random: desk.random }, desk.now);
   if (next === delivery) return { verdict: 'stale' };
-  deliveries.updateOne(desk.sql, next);
-  if (next.status === 'pending') return { verdict: 'settled' };
-  // The log of a deleted request goes with it.
-  const { requestId } = next;
-  const request = requestId === null ? null : ledger.getOne(desk.sql, requestId);
-  const isDeleted = request?.state.status === 'deleted';
-  if (isDeleted) deliveries.deleteOne(desk.sql, next.id);
-  else wakeProjector(desk, next.userId);
+  conclude(desk, delivery, next);
   return { verdict: 'settled' };
+}
+
+/** Its lease has ended, its wake-up was not confirmed, or it is to be tried again. */
+export function attendDelivery(desk: Desk, id: DeliveryId): void {
+  const delivery = deliveries.getOne(desk.sql, id);
+  if (delivery?.status !== 'pending') return;
+  const lost = loseDelivery(delivery, desk.random, desk.now);
+  if (lost !== delivery) conclude(desk, delivery, lost);
+  else if (!endAtDeadEnd(desk, delivery)) startDelivery(desk, delivery);
+}
+
+/** One attempt has ended, and with it perhaps the delivery, or its endpoint's good name. */
+function conclude(desk: Desk, delivery: Delivery, next: Delivery): void {
+  keepDelivery(desk, delivery, next);
+  const last = next.attempts.at(-1);
+  if (next.endpointId !== null && last) {
+    const { correlationId } = next;
+    noteOutcome(desk, next.endpointId, { status: last.status, at: desk.now, correlationId });
+  }
+  if (next.status !== 'pending') handOver(desk, next);
+  else endAtDeadEnd(desk, next);
+  fillLanes(desk);
+}
+
+/** Nothing is sent to an endpoint that is deleted or disabled. Says whether this one ended so. */
+function endAtDeadEnd(desk: Desk, delivery: PendingDelivery): boolean {
+  const reason = deadEndOf(desk, delivery);
+  const current = reason && deliveries.getOne(desk.sql, delivery.id);
+  if (!current) return false;
+  const ended = endDelivery(current, reason, desk.now);
+  if (ended.status === 'pending') return false;
+  keepDelivery(desk, current, ended);
+  handOver(desk, ended);
+  fillLanes(desk);
+  return true;
+}
+
+/** The log of a deleted request goes with it. */
+function handOver(desk: Desk, delivery: FinishedDelivery): void {
+  const { requestId } = delivery;
+  const request = requestId === null ? null : ledger.getOne(desk.sql, requestId);
+  if (request?.state.status === 'deleted') deliveries.deleteOne(desk.sql, delivery);
+  else wakeProjector(desk, delivery.userId);
 }

@@ -6,6 +6,7 @@
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { rankOf } from '../requests/queueing';
+import { lastsFor } from '../requests/retention';
 import * as reusable from '../requests/reuse';
 import type { Finished, Queued, RequestState } from '../requests/types';
 import { isTerminal } from '../requests/types';
@@ -16,23 +17,34 @@ const MIN_LIFE_MS = 3_600_000;
 /** One change tells no more than this; the alarm goes on at once. */
 const MAX_TOLD = 100;
 
-/** A new request with the output there is; null when it has yet to be made. */
-export function findReady(desk: Desk, state: Queued): Finished | null {
+/**
+ * A new request with the output there is; null when it has yet to be made.
+ * @param askedMs how long the client itself wants it kept; null when it names no time.
+ */
+export function findReady(desk: Desk, state: Queued, askedMs: number | null): Finished | null {
   const known = state.reuseKey === null ? null : reusable.getOne(desk.sql, state.reuseKey);
   if (known?.shared?.status !== 'succeeded') return null;
-  if ((known.expiresAt ?? 0) <= desk.now + MIN_LIFE_MS) return null;
+  const expiresAt = known.expiresAt ?? 0;
+  if (expiresAt <= desk.now + MIN_LIFE_MS || !lastsFor(askedMs, expiresAt, desk.now)) return null;
   return lifecycle.reuse(state, { from: known.requestId, shared: known.shared }, desk.now);
 }
 
 /** Whether a new request has an equal one to wait for. */
-export const canJoin = (desk: Desk, { reuseKey: key }: Pick<Queued, 'reuseKey'>) =>
-  key !== null && findEqual(desk, key) !== null;
+export function canJoin(
+  desk: Desk,
+  { reuseKey: key }: Pick<Queued, 'reuseKey'>,
+  askedMs: number | null,
+): boolean {
+  const equal = key === null ? null : findEqual(desk, key, askedMs);
+  return equal !== null && equal !== 'unfit';
+}
 
-/** A new request that waits for its equal, or (unchanged) is the one that makes it. */
-export function joinOrMake(desk: Desk, state: Queued): Queued {
+/** A new request that waits for its equal, or (unchanged) makes it, maybe for itself alone. */
+export function joinOrMake(desk: Desk, state: Queued, askedMs: number | null): Queued {
   const { reuseKey: key, id: requestId } = state;
   if (key === null) return state;
-  const equal = findEqual(desk, key);
+  const equal = findEqual(desk, key, askedMs);
+  if (equal === 'unfit') return state;
   if (equal === null) {
     reusable.saveMaker(desk.sql, { key, requestId });
     return state;
@@ -41,14 +53,27 @@ export function joinOrMake(desk: Desk, state: Queued): Queued {
   return lifecycle.join(state);
 }
 
-/** The one that makes it, or that it was refused; null when it has yet to be made. */
-function findEqual(desk: Desk, key: string): ledger.LedgerRow | 'refused' | null {
+/**
+ * The one that makes it, or that it was refused; null when it has yet to be made. `unfit`: what is
+ * made is not kept for as long as is asked, and there are others who have it nevertheless.
+ */
+function findEqual(
+  desk: Desk,
+  key: string,
+  askedMs: number | null,
+): ledger.LedgerRow | 'refused' | 'unfit' | null {
   const known = reusable.getOne(desk.sql, key);
   // A refusal is kept for as long as followers are to be told of it.
   if (known?.shared?.status === 'failed') return 'refused';
-  const maker = known && !known.shared ? ledger.getOne(desk.sql, known.requestId) : null;
+  if (known?.shared) {
+    return ledger.getFollowers(desk.sql, { reuseKey: key, limit: 1 }).length > 0 ? 'unfit' : null;
+  }
+  const maker = known ? ledger.getOne(desk.sql, known.requestId) : null;
   if (!maker || maker.state.status === 'deleted' || isTerminal(maker.state)) return null;
-  return maker;
+  const { retentionMs } = maker.state;
+  // Its images are stored later than now.
+  const until = desk.now + (retentionMs ?? desk.settings.imageRetentionMs);
+  return lastsFor(askedMs, until, desk.now) ? maker : 'unfit';
 }
 
 /** Whatever the maker waits for, now or later, the most urgent of its followers waits for, too. */
@@ -100,13 +125,16 @@ export function forgetReusable(
   passOn(desk, key, save);
 }
 
-/** The first of those that wait makes it; the others wait for that one. */
+/** One of those that wait makes it; the others wait for that one, as what it makes lasts for all. */
 function passOn(desk: Desk, key: string, save: Save): void {
-  const [heir] = ledger.getFollowers(desk.sql, { reuseKey: key, limit: 1 });
-  if (!heir || heir.state.status === 'deleted') {
+  const [first] = ledger.getFollowers(desk.sql, { reuseKey: key, limit: 1 });
+  const id = reusable.getLongestKept(desk.sql, key);
+  const heir = id && ledger.getOne(desk.sql, id);
+  if (!first || !heir || heir.state.status === 'deleted') {
     reusable.deleteOne(desk.sql, key);
     return;
   }
+  hurry(desk, heir, first.rank);
   reusable.saveMaker(desk.sql, { key, requestId: heir.state.id });
   save(heir, lifecycle.leave(heir.state));
 }

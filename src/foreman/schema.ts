@@ -5,14 +5,14 @@ import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
 import { followerTables, requestTables, unfundedTables } from '../requests/ledger';
 import { reuseTables } from '../requests/reuse';
-import { deliveryTables } from '../webhooks/deliveries';
+import { deliveryTables, laneTables } from '../webhooks/deliveries';
 import { endpointTables } from '../webhooks/endpoints/rows';
 
 const steps: readonly (readonly string[])[] = [
   [...accountTables, ...requestTables, ...deliveryTables],
   [...abandonedTables, ...followerTables, ...reuseTables],
   [...auditTables, ...unfundedTables, ...deletionTables],
-  [...endpointTables],
+  [...endpointTables, ...laneTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

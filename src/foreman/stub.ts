@@ -17,6 +17,7 @@ const methods = [
   'submitAll',
   'replayOf',
   'read',
+  'recordOf',
   'cancel',
   'remove',
   'claim',

@@ -1,86 +1,115 @@
 /**
- * Watching a request: the Worker holds the client and listens on one hibernating WebSocket per
- * request, so that a watcher neither pins the object in memory nor costs wall time.
+ * How a WebSocket to the foreman is asked for and accepted: one that watches a request, held by the
+ * Worker for its client, or one that hears of all events and goes on to the client itself. Both
+ * hibernate, so that whoever listens neither pins the object in memory nor costs wall time.
  */
 import { checkCredential } from '../accounts/keys/ring';
-import type { Credential } from '../accounts/types';
+import { rateLimitOf } from '../accounts/me/view';
+import { type Credential, holderOf } from '../accounts/types';
 import type { KeyId, RequestId } from '../platform/ids';
-import type { Effect } from './desk';
-import { type ReadAnswer, type Snapshot, snapshotOf, type Viewing } from './intake';
+import type { EventFilter } from '../webhooks/endpoints/types';
+import { read, type Snapshot, type Viewing } from './intake';
 import type { Heard } from './object';
 
 /** The socket's first message is the present state; a message follows for every new version. */
 export type WatchMessage = Snapshot & Pick<Heard<unknown>, 'rateLimit'>;
 
+export interface WatchInput {
+  readonly credential: Credential;
+  readonly id: RequestId;
+}
+
+export interface StreamInput {
+  readonly credential: Credential;
+  /** Which events it wants to hear of. */
+  readonly events: readonly EventFilter[];
+}
+
+/** What a socket keeps while the object sleeps. */
+export interface Listening {
+  readonly credential: Credential;
+  /** Null for one that watches a request. */
+  readonly events: readonly EventFilter[] | null;
+  /** Messages that its client has sent, though nobody asked for any. */
+  readonly sent: number;
+}
+
+/** Of all that hear of every event; no request has this id. */
+export const STREAMS = 'streams';
 const HEADER = 'x-foreman-watch';
-/** Of those who watch with a token. */
+/** Of those who listen with a token. */
 const NO_KEY = 'token';
 
-/** What a watcher asks for travels in a header: the object is reachable from this script only. */
-export function watchRequest(input: { credential: Credential; id: RequestId }): Request {
+/** What a listener asks for travels in a header: the object is reachable from this script only. */
+export function watchRequest(input: WatchInput | StreamInput): Request {
   return new Request('https://foreman/watch', {
     // A token's subject may be in any script, a header is ASCII.
     headers: { upgrade: 'websocket', [HEADER]: encodeURIComponent(JSON.stringify(input)) },
   });
 }
 
+export interface Room {
+  readonly view: () => Viewing;
+  readonly hasRoom: () => boolean;
+  /** Somebody has come. */
+  readonly seat: (socket: WebSocket) => void;
+}
+
+/** 101, 404 when there is nothing to hear for this credential, 429 when too many listen. */
 export function answerWatch(
   ctx: DurableObjectState,
   request: Request,
-  read: (input: { credential: Credential; id: RequestId }) => Heard<ReadAnswer>,
+  { view, hasRoom, seat }: Room,
 ): Response {
   const asked = request.headers.get(HEADER);
   if (asked === null || request.headers.get('upgrade') !== 'websocket') {
     return new Response(null, { status: 426 });
   }
   // Written by `watchRequest` in this same script.
-  const input = JSON.parse(decodeURIComponent(asked)) as { credential: Credential; id: RequestId };
-  const { answer, rateLimit } = read(input);
-  if (answer.outcome !== 'found') return new Response(null, { status: 404 });
+  const input = JSON.parse(decodeURIComponent(asked)) as WatchInput | StreamInput;
+  const mayHear = checkCredential(view(), input.credential, 'requests:read').ok;
+  const first = mayHear ? firstMessage(view(), input) : null;
+  if (first === null) return new Response(null, { status: 404 });
+  if (!hasRoom()) return new Response(null, { status: 429 });
   const { 0: client, 1: server } = new WebSocketPair();
-  const { id, credential } = input;
-  ctx.acceptWebSocket(server, [id, credential.via === 'key' ? credential.keyId : NO_KEY]);
+  const { credential } = input;
+  ctx.acceptWebSocket(server, ['id' in input ? input.id : STREAMS, holderTag(credential)]);
+  const events = 'id' in input ? null : input.events;
   // Of the 2,048 bytes that a socket may hold, the longest subject leaves half.
-  server.serializeAttachment(credential);
-  const { state, position, eta } = answer;
-  server.send(JSON.stringify({ state, position, eta, rateLimit } satisfies WatchMessage));
+  server.serializeAttachment({ credential, events, sent: 0 } satisfies Listening);
+  seat(server);
+  server.send(first);
   return new Response(null, { status: 101, webSocket: client });
 }
 
-/** A revoked key watches nothing any more, nor does anybody once the account is suspended. */
+/** Attached by `answerWatch`. */
+export const listeningOf = (socket: WebSocket) => socket.deserializeAttachment() as Listening;
+
+/** A revoked key hears nothing any more, nor does anybody once the account is suspended. */
 export function dismissWatchers(ctx: DurableObjectState, of: KeyId | 'all'): void {
   const sockets = of === 'all' ? ctx.getWebSockets() : ctx.getWebSockets(of);
   for (const socket of sockets) dismiss(socket);
 }
 
-const dismiss = (socket: WebSocket) => socket.close(1008, 'access has ended');
+export const dismiss = (socket: WebSocket) => socket.close(1008, 'access has ended');
 
-/** A key may have expired since its watcher came, or been rotated, and a token ends too. */
-function mayWatch(desk: Viewing, socket: WebSocket): boolean {
-  // Attached by `answerWatch`.
-  const credential = socket.deserializeAttachment() as Credential;
-  return checkCredential(desk, credential, 'requests:read').ok;
+/** Null when the request is not here. */
+function firstMessage(desk: Viewing, input: WatchInput | StreamInput): string | null {
+  if ('id' in input) {
+    const answer = read(desk, input.id);
+    return answer.outcome === 'found' ? watchMessage(desk, answer) : null;
+  }
+  const timestamp = new Date(desk.now).toISOString();
+  return JSON.stringify({ type: 'stream.opened', timestamp, data: { events: input.events } });
 }
 
-export function tellWatchers(
-  ctx: DurableObjectState,
-  desk: Viewing,
-  effects: readonly Effect[],
-  rateLimit: () => WatchMessage['rateLimit'],
-): void {
-  for (const effect of effects) {
-    if (!('tell' in effect)) continue;
-    const sockets = ctx.getWebSockets(effect.tell);
-    if (sockets.length === 0) continue;
-    const message: WatchMessage = { ...snapshotOf(desk, effect.state), rateLimit: rateLimit() };
-    const text = JSON.stringify(message);
-    for (const socket of sockets) {
-      try {
-        if (mayWatch(desk, socket)) socket.send(text);
-        else dismiss(socket);
-      } catch {
-        // The watcher hung up; its close event is on its way.
-      }
-    }
-  }
+/** A snapshot with how the rate limit stands, as on any answer. */
+export function watchMessage(desk: Viewing, { state, position, eta }: Snapshot): string {
+  const rateLimit = rateLimitOf(desk);
+  return JSON.stringify({ state, position, eta, rateLimit } satisfies WatchMessage);
+}
+
+function holderTag(credential: Credential): string {
+  const holder = holderOf(credential);
+  return holder.via === 'key' ? holder.keyId : NO_KEY;
 }

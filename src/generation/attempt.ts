@@ -10,7 +10,7 @@ import type { AttemptResult, JobProgress, RemoteJob, Running } from '../requests
 import { callbackUrl } from './callbacks';
 import { sizeFor } from './candidates';
 import { type Catalog, MAX_CALL_MS, type Target } from './catalog';
-import { inputOf } from './decide';
+import { inputOf, promptsOf } from './decide';
 import { deliver } from './deliver';
 import {
   cutShort,
@@ -197,7 +197,7 @@ function jobFor(
   input: GenerationInput,
   inputs: Pick<ProviderJob, 'image' | 'mask'>,
 ): ProviderJob {
-  const { prompt, negative_prompt: negativePrompt } = input.styled ?? input;
+  const { prompt, negative_prompt: negativePrompt } = promptsOf(input);
   return {
     model: target.model,
     prompt,

@@ -3,7 +3,7 @@ import type { Decision, EndedAttempt, RequestState, TargetName } from '../reques
 import { candidatesFor } from './candidates';
 import { type Catalog, hasBreaker } from './catalog';
 import { type PlanInput, plan } from './plan';
-import type { GenerationInput } from './types';
+import type { GenerationInput, StyledPrompt } from './types';
 
 export function decideGeneration(
   catalog: Catalog,
@@ -35,6 +35,12 @@ export function targetsOf(catalog: Catalog, state: RequestState): TargetName[] {
   return candidatesFor(catalog, { model: state.model, input: inputOf(state) })
     .filter(({ passedOver, target }) => passedOver === null && hasBreaker(target))
     .map(({ name }) => name);
+}
+
+/** The prompts as they are sent to a provider: what a style has made of them, if there is one. */
+export function promptsOf(input: GenerationInput): StyledPrompt {
+  const { prompt, negative_prompt } = input.styled ?? input;
+  return { prompt, negative_prompt };
 }
 
 /** A generation's `input` was parsed by `generationInputSchema` before it was admitted. */

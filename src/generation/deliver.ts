@@ -17,6 +17,7 @@ import type { GenerationInput, GenerationOutput } from './types';
 
 export interface DeliveryDeps {
   readonly images: Pick<ImageService, 'store'>;
+  /** For a request that was admitted before it said so itself. */
   readonly imageRetentionMs: number;
   /** When the invocation has to be done: what it still holds then is lost. */
   readonly endBefore: number;
@@ -35,6 +36,7 @@ export interface Delivery {
 
 export async function deliver(of: Delivery, deps: DeliveryDeps): Promise<AttemptResult> {
   const { state, stale, input, answer } = of;
+  const { provider, model: providerModel } = state.current;
   const { providerRequestId } = answer;
   const until = Math.min(state.deadlineAt, deps.endBefore);
   const untilTheEnd = AbortSignal.timeout(Math.max(1, until - deps.now()));
@@ -42,8 +44,9 @@ export async function deliver(of: Delivery, deps: DeliveryDeps): Promise<Attempt
     requestId: state.id,
     attempt: state.current.number,
     userId: state.userId,
+    maker: { model: state.model, provider, providerModel },
     images: answer.images.slice(0, input.n),
-    retentionMs: deps.imageRetentionMs,
+    retentionMs: state.retentionMs ?? deps.imageRetentionMs,
     now: deps.now(),
     signal: AbortSignal.any([untilTheEnd, stale]),
   });

@@ -4,7 +4,7 @@ import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, jsonBody, preferredWaitMs, validationHook } from '../platform/http';
 import type { JsonObject } from '../platform/json';
 import { apiKeySecurity, json, problemResponses } from '../platform/openapi';
-import { answerSubmitted } from '../requests/answers';
+import { answerSubmitted, describeWait } from '../requests/answers';
 import { readIdempotencyKey } from '../requests/idempotency';
 import type { RequestService } from '../requests/service';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
@@ -88,7 +88,9 @@ export function createGenerationRoutes(deps: GenerationRouteDeps): OpenAPIHono<H
     if (isDry) return c.json(presentProspect(await deps.generation.foresee(input)), 200);
     const ms = preferredWaitMs(c);
     const submitted = await deps.generation.submit(input);
-    const answer = await deps.requests.awaitEnd({ credential, submitted, ms: ms ?? 0 });
+    const holding = { ms: ms ?? 0, hungUp: c.get('hungUp') };
+    const answer = await deps.requests.awaitEnd({ credential, submitted, ...holding });
+    describeWait(c, ms);
     return answerSubmitted(c, answer, deps.present);
   });
 

@@ -6,6 +6,7 @@ import { cellOf, newId, type RequestId } from '../platform/ids';
 import type { Json, JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
 import { endEventTypes } from '../requests/options';
+import { HOUR_MS } from '../requests/retention';
 import type { RequestService, Submission, Submitted } from '../requests/service';
 import type { RequestSpec, RequestState } from '../requests/types';
 import { type Assessment, assess, watchedTargets } from './assess';
@@ -265,6 +266,7 @@ async function specOf(
     floorMicros: judged.assessment.cheapestMicros,
     onBudget: body.on_budget,
     retryUnknown: body.retry_unknown,
+    retentionMs: body.retention_hours === undefined ? null : body.retention_hours * HOUR_MS,
     webhook: body.webhook_url
       ? { url: body.webhook_url, events: body.webhook_events ?? endEventTypes }
       : null,

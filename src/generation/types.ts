@@ -107,4 +107,8 @@ export function checkGenerationInput(input: GenerationInput): { path: string; me
   return faults;
 }
 
-export type GenerationOutput = { readonly images: readonly StoredImage[] };
+export type GenerationOutput = {
+  readonly images: readonly StoredImage[];
+  /** How many there were beside these; absent while none has been deleted. */
+  readonly deleted?: number;
+};

@@ -3,34 +3,29 @@
  * no browser may take them for anything but the image they are.
  */
 import type { Credential } from '../accounts/types';
-import type { ImageFacts } from './objects';
-import type { OpenedImage } from './reader';
-import type { MediaType } from './types';
+import { dispositionOf } from './disposition';
+import type { ServedFacts } from './reader';
+import type { ServedImage } from './serving';
+import { SHARED_MAX_AGE_SECONDS } from './shared-cache';
 
 /** What the owner's own cache may keep of an image that was deleted. */
 const KEY_MAX_AGE_SECONDS = 3_600;
-/** How long a deleted image may still come out of a shared cache; more would spare more requests. */
-const LINK_MAX_AGE_SECONDS = 60;
-
-const extensions: Record<MediaType, string> = {
-  'image/png': 'png',
-  'image/jpeg': 'jpg',
-  'image/webp': 'webp',
-  'image/gif': 'gif',
-};
-
 /** What opened the image; a link ends at a time, in epoch ms. */
 export type Opener =
   | { readonly via: Credential['via'] }
   | { readonly via: 'link'; readonly expiresAt: number };
 
-export function contentResponse(opened: OpenedImage, opener: Opener, now: number): Response {
+export function contentResponse(
+  opened: ServedImage,
+  input: { readonly opener: Opener; readonly download: string | null; readonly now: number },
+): Response {
   const { facts } = opened;
+  const { opener } = input;
   const headers = new Headers({
     etag: facts.etag,
     'last-modified': new Date(facts.createdAt).toUTCString(),
     'accept-ranges': 'bytes',
-    'cache-control': cacheControl(facts, opener, now),
+    'cache-control': cacheControl(opened, input),
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; sandbox",
     'cross-origin-resource-policy': 'cross-origin',
@@ -38,10 +33,7 @@ export function contentResponse(opened: OpenedImage, opener: Opener, now: number
   if (opener.via !== 'link') headers.set('vary', 'Authorization');
   if (opened.answer === 'not_modified') return new Response(null, { status: 304, headers });
   headers.set('content-type', facts.mediaType);
-  headers.set(
-    'content-disposition',
-    `inline; filename="${facts.id}.${extensions[facts.mediaType]}"`,
-  );
+  headers.set('content-disposition', dispositionOf(facts, input.download));
   if (opened.answer === 'whole') {
     headers.set('content-length', String(facts.bytes));
     return new Response(opened.body, { status: 200, headers });
@@ -52,19 +44,21 @@ export function contentResponse(opened: OpenedImage, opener: Opener, now: number
   return new Response(opened.body, { status: 206, headers });
 }
 
-/** No cache keeps an image beyond its own end or its link's. */
-function cacheControl(facts: ImageFacts, opener: Opener, now: number): string {
-  const maxAge = (limit: number, endsAt: number) =>
-    `max-age=${Math.max(0, Math.min(limit, Math.floor((endsAt - now) / 1000)))}`;
+/** No cache keeps an image beyond its own end or its link's, nor one that may be gone for a minute. */
+function cacheControl(
+  { facts, readAt }: { readonly facts: ServedFacts; readonly readAt: number },
+  { opener, now }: { readonly opener: Opener; readonly now: number },
+): string {
+  const maxAge = (...ends: readonly number[]) =>
+    `max-age=${Math.max(0, Math.floor((Math.min(facts.expiresAt, ...ends) - now) / 1000))}`;
   switch (opener.via) {
-    case 'link': {
-      const endsAt = Math.min(facts.expiresAt, opener.expiresAt);
-      return `public, ${maxAge(LINK_MAX_AGE_SECONDS, endsAt)}`;
-    }
+    case 'link':
+      return `public, ${maxAge(opener.expiresAt, readAt + SHARED_MAX_AGE_SECONDS * 1000)}`;
     case 'key':
-      return `private, ${maxAge(KEY_MAX_AGE_SECONDS, facts.expiresAt)}`;
+      return `private, ${maxAge(now + KEY_MAX_AGE_SECONDS * 1000)}`;
     // Whoever signs in next has the same browser, and what told them apart was added behind it.
     case 'token':
+    case 'ticket':
       return 'private, no-cache';
   }
 }

@@ -1,4 +1,4 @@
-import { AppError } from '../platform/errors';
+import { AppError, type FieldError } from '../platform/errors';
 
 export type ImageErrorCode =
   | 'not_found'
@@ -7,6 +7,8 @@ export type ImageErrorCode =
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'invalid_request'
+  | 'image_too_large_to_convert'
+  | 'image_not_convertible'
   | 'unavailable';
 
 /** One text for unknown, malformed, foreign, expired and wrongly signed: a guess learns nothing. */
@@ -38,6 +40,28 @@ export const uploadsUnavailable = (cause: unknown) =>
     cause,
   });
 
+/** D1 or R2 does not answer. */
+export const imageListUnavailable = (cause: unknown) =>
+  new AppError<ImageErrorCode>('unavailable', 'The list of images cannot be read right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
+
+/** R2 does not answer; nothing has changed, and the same call may be made again. */
+export const imageNotDeleted = (cause: unknown) =>
+  new AppError<ImageErrorCode>('unavailable', 'The image cannot be deleted right now.', {
+    retryAfterMs: 5_000,
+    cause,
+  });
+
+/** @param longest in seconds. */
+export const linkOutlivesImage = (longest: number) =>
+  new AppError<ImageErrorCode>('invalid_request', 'Not valid: expires_in_seconds.', {
+    errors: [
+      { path: 'expires_in_seconds', message: `the image itself ends in ${longest} seconds` },
+    ],
+  });
+
 export const imageTooLarge = (maxBytes: number) =>
   new AppError<ImageErrorCode>('payload_too_large', `An image may have ${maxBytes} bytes at most.`);
 
@@ -61,3 +85,28 @@ export const uploadBroken = (cause: unknown) =>
   new AppError<ImageErrorCode>('invalid_request', 'The body could not be read to its end.', {
     cause,
   });
+
+/** @param limits a sentence. */
+export const imageTooLargeToConvert = (limits: string) =>
+  new AppError<ImageErrorCode>('image_too_large_to_convert', limits);
+
+export const imageNotConvertible = (cause: unknown) =>
+  new AppError<ImageErrorCode>(
+    'image_not_convertible',
+    'This image cannot be converted. It can be had as it is, without `width` and `format`.',
+    { cause },
+  );
+
+/** Too much is converted at once, or what converts is away. */
+export const conversionBusy = (cause: unknown) =>
+  new AppError<ImageErrorCode>('unavailable', 'The image cannot be converted right now.', {
+    retryAfterMs: 2_000,
+    cause,
+  });
+
+export const noSuchVariant = (errors: readonly FieldError[]) =>
+  new AppError<ImageErrorCode>(
+    'invalid_request',
+    `Not valid: ${errors.map(({ path }) => path).join(', ')}.`,
+    { errors },
+  );

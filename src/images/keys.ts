@@ -7,6 +7,11 @@ export const UPLOADS_PREFIX = 'uploads/';
 
 export type Place = ImagePlace | UploadPlace;
 
+const OBJECT_KEY = /^images\/(req_[^/]+)\/([1-9]\d?)\/(\d)(|\.part|@.+)$/;
+
+/** What an object under `images/` is. */
+export type ObjectKind = 'image' | 'part' | 'variant';
+
 const UPLOAD_ID = new RegExp(`^img_(${ID_BODY_PATTERN})_([0-9a-f]{64})$`);
 
 export function imageIdOf(place: Place): ImageId {
@@ -30,6 +35,19 @@ export function objectKeyOf(place: Place): string {
     ? `${prefixOfRequest(place.requestId)}${place.attempt}/${place.index}`
     : `${prefixOfUploads(place.userId)}${place.sha256}`;
 }
+
+/** The image that an object under `images/` is, or lies beside; null for a key that is not made here. */
+export function nextTo(
+  key: string,
+): { readonly place: ImagePlace; readonly is: ObjectKind } | null {
+  const [, request = '', attempt, index, rest] = OBJECT_KEY.exec(key) ?? [];
+  if (!isId('req', request)) return null;
+  const is = rest === '' ? 'image' : rest === '.part' ? 'part' : 'variant';
+  return { place: { requestId: request, attempt: Number(attempt), index: Number(index) }, is };
+}
+
+/** Sorts behind an image and all that lies beside it, and before the next image. */
+export const behind = (place: Place) => `${objectKeyOf(place)}A`;
 
 /** The request or the user that a key names; null for a key that is not made here. */
 export function ownerOf(key: string): RequestId | UserId | null {

@@ -3,6 +3,7 @@
  * one image until one second. Nothing is stored for it: deleting the image is what revokes it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { imageNotFound, linkExpired } from './errors';
 import type { ImageId } from './types';
 
 /** Ahead of every signed text, so that no other use of the secret can yield a link. */
@@ -19,6 +20,11 @@ interface LinkInput {
 
 export function imageUrl(origin: string, id: ImageId): string {
   return `${origin}/v1/images/${id}/content`;
+}
+
+/** Of an image that was made here. */
+export function manifestUrl(origin: string, id: ImageId): string {
+  return `${origin}/v1/images/${id}/manifest`;
 }
 
 /** The same input gives the same link: answers stay comparable and caches stay warm. */
@@ -53,6 +59,26 @@ export function verifyLink(input: {
     return 'invalid';
   }
   return input.now < Number(input.expires) * 1000 ? 'valid' : 'expired';
+}
+
+/**
+ * When the link ends, in epoch ms; null when the request is no link and needs a key.
+ * @throws AppError `not_found`, `gone`.
+ */
+export function openLink(input: {
+  readonly id: string;
+  readonly expires?: string | undefined;
+  readonly signature?: string | undefined;
+  readonly secret: string;
+  readonly now: number;
+}): number | null {
+  const { id: imageId, expires, signature, secret, now } = input;
+  if (expires === undefined && signature === undefined) return null;
+  if (expires === undefined || signature === undefined) throw imageNotFound();
+  const verdict = verifyLink({ imageId, expires, signature, secret, now });
+  if (verdict === 'invalid') throw imageNotFound();
+  if (verdict === 'expired') throw linkExpired();
+  return Number(expires) * 1000;
 }
 
 function signatureOf(imageId: string, expires: string, secret: string): string {

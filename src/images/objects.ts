@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import type { RequestId, UserId } from '../platform/ids';
 import { imageIdOf, type Place } from './keys';
-import { type ImageId, type Measures, mediaTypes } from './types';
+import { type ImageId, type Maker, type Measures, mediaTypes } from './types';
 
 /** Times in epoch ms. */
-export interface ImageFacts extends Measures {
+export interface ImageFacts extends Measures, Maker {
   readonly id: ImageId;
   /** Null for an upload. */
   readonly requestId: RequestId | null;
@@ -33,6 +33,9 @@ export function putOptionsOf(image: NewImage): R2PutOptions {
       width: String(image.width),
       height: String(image.height),
       ...(image.seed === null ? {} : { seed: String(image.seed) }),
+      ...(image.model === null ? {} : { model: image.model }),
+      ...(image.provider === null ? {} : { provider: image.provider }),
+      ...(image.providerModel === null ? {} : { provider_model: image.providerModel }),
       created_at: String(image.createdAt),
       expires_at: String(image.expiresAt),
     },
@@ -52,6 +55,10 @@ const metadataSchema = z.object({
   width: count,
   height: count,
   seed: count.optional(),
+  // Objects of earlier versions do not say what made them.
+  model: z.string().optional(),
+  provider: z.string().optional(),
+  provider_model: z.string().optional(),
   created_at: count.optional(),
   expires_at: count.optional(),
 });
@@ -69,6 +76,9 @@ export function factsOf(place: Place, object: R2Object): ImageFacts {
     bytes: object.size,
     sha256: metadata.sha256,
     seed: metadata.seed ?? null,
+    model: metadata.model ?? null,
+    provider: metadata.provider ?? null,
+    providerModel: metadata.provider_model ?? null,
     etag: object.httpEtag,
     createdAt: metadata.created_at ?? object.uploaded.getTime(),
     expiresAt: expiryOf(object),

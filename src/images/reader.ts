@@ -7,12 +7,18 @@ import type { ImageFacts } from './objects';
 import { type Asked, type ByteRange, select } from './selection';
 import type { ImageStore } from './store';
 
+/** All that an answer with an image's bytes tells of it. */
+export type ServedFacts = Pick<
+  ImageFacts,
+  'id' | 'mediaType' | 'bytes' | 'etag' | 'createdAt' | 'expiresAt'
+>;
+
 export type OpenedImage =
-  | { readonly answer: 'not_modified'; readonly facts: ImageFacts }
-  | { readonly answer: 'whole'; readonly facts: ImageFacts; readonly body: ReadableStream | null }
+  | { readonly answer: 'not_modified'; readonly facts: ServedFacts }
+  | { readonly answer: 'whole'; readonly facts: ServedFacts; readonly body: ReadableStream | null }
   | {
       readonly answer: 'part';
-      readonly facts: ImageFacts;
+      readonly facts: ServedFacts;
       readonly body: ReadableStream;
       readonly range: ByteRange;
     };
@@ -25,15 +31,29 @@ export interface Asking {
   readonly now: number;
 }
 
+/** What of it is asked for. `headOnly`: no body, and no range is looked at (RFC 9110, 14.2). */
+export interface Wanted {
+  readonly asked: Asked;
+  readonly headOnly: boolean;
+}
+
+/** An image, or a copy of one, wherever it lies. Both throw the errors of `open`. */
+export interface Source<Facts extends ServedFacts = ServedFacts> {
+  describe(): Promise<Facts>;
+  /** A body that is not read must be cancelled. */
+  read(range: ByteRange | null): Promise<{ readonly facts: Facts; readonly body: ReadableStream }>;
+}
+
 export interface ImageReader {
   /**
-   * @param headOnly no body is opened, and a range is not looked at (RFC 9110, 14.2).
    * @throws AppError `not_found` (malformed, unknown, another's, past its time),
    * `range_not_satisfiable`, `unavailable`.
    */
-  open(input: Asking & { asked: Asked; headOnly: boolean }): Promise<OpenedImage>;
+  open(input: Asking & Wanted): Promise<OpenedImage>;
   /** @throws AppError `not_found`, `unavailable`. */
   describe(input: Asking): Promise<ImageFacts>;
+  /** Asks for nothing yet. */
+  source(input: Asking): Source<ImageFacts>;
 }
 
 export function createImageReader({
@@ -43,14 +63,14 @@ export function createImageReader({
   readonly store: Pick<ImageStore, 'getImage' | 'headImage'>;
   readonly log: Logger;
 }): ImageReader {
-  const read = async <T>(
+  const ask = async <T>(
     { id }: { readonly id: string },
-    ask: (place: Place) => Promise<T | null>,
+    call: (place: Place) => Promise<T | null>,
   ): Promise<T> => {
     const place = placeOf(id);
     const found =
       place &&
-      (await ask(place).catch((error) => {
+      (await call(place).catch((error) => {
         log.error('image.read_failed', { image_id: id, error });
         throw imagesUnavailable();
       }));
@@ -59,42 +79,45 @@ export function createImageReader({
   };
 
   const describe: ImageReader['describe'] = async (input) => {
-    const facts = await read(input, (place) => store.headImage(place));
+    const facts = await ask(input, (place) => store.headImage(place));
     if (!isVisible(facts, input)) throw imageNotFound();
     return facts;
   };
 
-  const fetchBytes = async (input: Asking, range: ByteRange | null) => {
-    const image = await read(input, (place) => store.getImage({ place, range }));
-    if (isVisible(image.facts, input)) return image;
-    await image.body.cancel();
-    throw imageNotFound();
-  };
+  const source: ImageReader['source'] = (input) => ({
+    describe: () => describe(input),
+    async read(range) {
+      const image = await ask(input, (place) => store.getImage({ place, range }));
+      if (isVisible(image.facts, input)) return image;
+      await image.body.cancel();
+      throw imageNotFound();
+    },
+  });
 
-  const open: ImageReader['open'] = async (input) => {
-    const asked = input.headOnly ? { ...input.asked, range: null } : input.asked;
-    // The bytes are opened at once only where they are sure to be wanted whole.
-    if (isPlain(asked) && !input.headOnly) {
-      return { answer: 'whole', ...(await fetchBytes(input, null)) };
-    }
-    const facts = await describe(input);
-    const selection = select(asked, facts);
-    switch (selection.select) {
-      case 'nothing_new':
-        return { answer: 'not_modified', facts };
-      case 'beyond_end':
-        throw rangeNotSatisfiable(facts.bytes);
-      case 'part': {
-        const { range } = selection;
-        return { answer: 'part', ...(await fetchBytes(input, range)), range };
-      }
-      case 'whole':
-        if (input.headOnly) return { answer: 'whole', facts, body: null };
-        return { answer: 'whole', ...(await fetchBytes(input, null)) };
-    }
-  };
+  return { open: (input) => openFrom(source(input), input), describe, source };
+}
 
-  return { open, describe };
+/** @throws AppError `range_not_satisfiable`, and what the source throws. */
+export async function openFrom(source: Source, wanted: Wanted): Promise<OpenedImage> {
+  const { headOnly } = wanted;
+  const asked = headOnly ? { ...wanted.asked, range: null } : wanted.asked;
+  // The bytes are opened at once only where they are sure to be wanted whole.
+  if (isPlain(asked) && !headOnly) return { answer: 'whole', ...(await source.read(null)) };
+  const facts = await source.describe();
+  const selection = select(asked, facts);
+  switch (selection.select) {
+    case 'nothing_new':
+      return { answer: 'not_modified', facts };
+    case 'beyond_end':
+      throw rangeNotSatisfiable(facts.bytes);
+    case 'part': {
+      const { range } = selection;
+      return { answer: 'part', ...(await source.read(range)), range };
+    }
+    case 'whole':
+      if (headOnly) return { answer: 'whole', facts, body: null };
+      return { answer: 'whole', ...(await source.read(null)) };
+  }
 }
 
 function isVisible(facts: ImageFacts, { viewer, now }: Asking): boolean {

@@ -1,17 +1,15 @@
-/** Images to their owner by key, and to anybody by a signed link. */
+/** What images are, to their owner, and images that a user brings; content-routes.ts has the bytes. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
 import { contentLength } from '../platform/bounds';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { apiKeySecurity, problemResponses } from '../platform/openapi';
-import { contentResponse } from './content';
-import { imageNotFound, imageTooLarge, linkExpired, notAnImage, notAnImageType } from './errors';
-import { imageUrl, signedUrl, verifyLink } from './links';
-import type { ImageDescription } from './objects';
+import { imageTooLarge, notAnImage, notAnImageType } from './errors';
 import type { ImageService } from './service';
-import { imageViewSchema, MAX_IMAGE_BYTES, mediaTypes, type OpenImage } from './types';
+import { imageViewSchema, MAX_IMAGE_BYTES, type OpenImage } from './types';
 import { MAX_UNSIZED_UPLOAD_BYTES } from './uploads';
+import { imageParams, presentImage, imageTags as tags } from './view';
 
 export interface ImageRouteDeps {
   readonly authenticate: Authenticate;
@@ -20,43 +18,9 @@ export interface ImageRouteDeps {
   readonly now: () => number;
 }
 
-const tags = ['Images'];
-const params = z.object({ id: z.string().openapi({ example: 'img_0…_1_0' }) });
 const binary = z.string().openapi({ format: 'binary' });
-const content = Object.fromEntries(mediaTypes.map((type) => [type, { schema: binary }]));
 
-const contentRoute = createRoute({
-  method: 'get',
-  path: '/v1/images/{id}/content',
-  tags,
-  security: [...apiKeySecurity, {}],
-  summary: 'The bytes of an image, by key or by signed link',
-  description:
-    'With `expires` and `signature` no key is looked at. A wrong signature is answered like an ' +
-    'unknown image, with 404; a genuine link past its time with 410. One range is served (206); a ' +
-    'request for several is answered with the whole image. HEAD works too.',
-  request: {
-    params,
-    query: z.object({
-      expires: z.string().optional().describe('Of a signed link: epoch seconds'),
-      signature: z.string().optional().describe('Of a signed link'),
-    }),
-  },
-  responses: {
-    200: { description: 'The image', content },
-    206: { description: 'The range asked for', content },
-    304: { description: 'The client has it already' },
-    ...problemResponses(401, 403, 404, 410, 416, 422, 503),
-  },
-});
-
-const imageSchema = imageViewSchema
-  .extend({
-    request_id: z.string().nullable().describe('The request that made it; null for an upload'),
-  })
-  .openapi('ImageDetails');
-
-const imageAnswer = { content: { 'application/json': { schema: imageSchema } } };
+const imageAnswer = { content: { 'application/json': { schema: imageViewSchema } } };
 
 const describeRoute = createRoute({
   method: 'get',
@@ -64,7 +28,7 @@ const describeRoute = createRoute({
   tags,
   security: apiKeySecurity,
   summary: 'What an image is, with a fresh signed link',
-  request: { params },
+  request: { params: imageParams },
   responses: {
     200: { description: 'The image', ...imageAnswer },
     ...problemResponses(401, 403, 404, 503),
@@ -104,26 +68,6 @@ export function createImageRoutes(deps: ImageRouteDeps): OpenAPIHono<HttpEnv> {
 
   const reader = (c: Context<HttpEnv>) => authenticate.principal(c.get('asking'), 'requests:read');
 
-  app.openapi(contentRoute, async (c) => {
-    const now = deps.now();
-    const { id } = c.req.valid('param');
-    const expiresAt = openLink({ id, ...c.req.valid('query'), secret: linkSecret, now });
-    const opener = expiresAt === null ? await reader(c) : { via: 'link' as const, expiresAt };
-    const opened = await images.open({
-      id,
-      viewer: opener.via === 'link' ? null : opener.userId,
-      now,
-      headOnly: c.req.method === 'HEAD',
-      asked: {
-        ifNoneMatch: c.req.header('if-none-match') ?? null,
-        ifModifiedSince: c.req.header('if-modified-since') ?? null,
-        range: c.req.header('range') ?? null,
-        ifRange: c.req.header('if-range') ?? null,
-      },
-    });
-    return contentResponse(opened, opener, now);
-  });
-
   app.openapi(describeRoute, async (c) => {
     const { id } = c.req.valid('param');
     const { userId: viewer } = await reader(c);
@@ -154,43 +98,4 @@ function bodyOf(request: Request): OpenImage {
   const length = contentLength(request.headers);
   if (length !== null && length > MAX_IMAGE_BYTES) throw imageTooLarge(MAX_IMAGE_BYTES);
   return { body: request.body ?? new Blob().stream(), length };
-}
-
-/** When the link ends, in epoch ms; null when the request is no link and needs a key. */
-function openLink(input: {
-  readonly id: string;
-  readonly expires?: string | undefined;
-  readonly signature?: string | undefined;
-  readonly secret: string;
-  readonly now: number;
-}): number | null {
-  const { id: imageId, expires, signature, secret, now } = input;
-  if (expires === undefined && signature === undefined) return null;
-  if (expires === undefined || signature === undefined) throw imageNotFound();
-  const verdict = verifyLink({ imageId, expires, signature, secret, now });
-  if (verdict === 'invalid') throw imageNotFound();
-  if (verdict === 'expired') throw linkExpired();
-  return Number(expires) * 1000;
-}
-
-function presentImage(
-  facts: ImageDescription,
-  via: { readonly origin: string; readonly linkSecret: string },
-): z.output<typeof imageSchema> {
-  const { id: imageId, expiresAt } = facts;
-  const { origin, linkSecret: secret } = via;
-  return {
-    id: imageId,
-    url: imageUrl(origin, imageId),
-    signed_url: signedUrl({ origin, imageId, expiresAt, secret }),
-    width: facts.width,
-    height: facts.height,
-    media_type: facts.mediaType,
-    bytes: facts.bytes,
-    sha256: facts.sha256,
-    seed: facts.seed,
-    created_at: new Date(facts.createdAt).toISOString(),
-    expires_at: new Date(expiresAt).toISOString(),
-    request_id: facts.requestId,
-  };
 }

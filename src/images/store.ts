@@ -1,23 +1,24 @@
 /** Images in R2, which holds the bytes and all that serving needs, and their index in D1. */
 import type { Cell, RequestId, UserId } from '../platform/ids';
+import { type Beside, type FoundBeside, getBeside } from './beside';
 import { type Buckets, bucketForKey, cellsOf } from './buckets';
 import {
   IMAGES_PREFIX,
   objectKeyOf,
   type Place,
+  partKeyOf,
   placeOf,
   prefixOfRequest,
   prefixOfUploads,
+  prefixOfVariants,
   UPLOADS_PREFIX,
 } from './keys';
 import { expiryOf, factsOf, type ImageFacts, type NewImage, putOptionsOf } from './objects';
 import type { ByteRange } from './selection';
-import type { ImageId, StoredImage } from './types';
+import type { StoredImage } from './types';
 
 /** What R2 and D1 take in one call. */
 const MAX_KEYS = 1_000;
-/** How far the sweep of uploads has come; absent at the start. */
-const UPLOADS_POSITION_KEY = 'sweeps/uploads';
 
 export interface ImageStore {
   /** The same place and bytes again change nothing but the times. The chunks are the whole image. */
@@ -36,23 +37,31 @@ export interface ImageStore {
   }): Promise<{ facts: ImageFacts; body: ReadableStream } | null>;
   headImage(place: Place): Promise<ImageFacts | null>;
   deleteKeys(keys: readonly string[]): Promise<void>;
+  /** With its variants, and what may be left of its way there. */
+  deleteImage(place: Place): Promise<void>;
   readonly buckets: readonly SweptBucket[];
   deleteRows(ids: readonly string[]): Promise<void>;
 }
+
+export type Swept = 'images' | 'uploads';
+/** What goes over a bucket, a part at each run, remembers there under its name how far it has come. */
+export type Walk = Swept | 'orphans';
+const positionKeyOf = (of: Walk) => `sweeps/${of}`;
 
 /** One bucket, as the sweep goes over it. */
 export interface SweptBucket {
   /** Of images that lie here, from the first that expired on. */
   getExpiredRows(input: { now: number; limit: number }): Promise<{ id: string; key: string }[]>;
-  /** Objects past their time, from the eldest on; `more` when the page had nothing else. */
-  getExpiredObjects(now: number): Promise<{ keys: string[]; more: boolean }>;
-  /** The uploads behind a key that expired by `before`; `next` is where to go on, null at the end. */
-  getExpiredUploads(input: {
+  /** What lies beside images that are to go with it. */
+  getBeside(input: Beside): Promise<FoundBeside>;
+  /** Objects behind a key that expired by `before`; `next` is where to go on, null at the end. */
+  getExpired(input: {
+    of: Swept;
     after: string | null;
     before: number;
   }): Promise<{ keys: string[]; next: string | null }>;
-  getUploadsPosition(): Promise<string | null>;
-  setUploadsPosition(key: string | null): Promise<void>;
+  getPosition(of: Walk): Promise<string | null>;
+  setPosition(of: Walk, key: string | null): Promise<void>;
   /** Wherever their keys say they belong, as this is where they were found. */
   deleteKeys(keys: readonly string[]): Promise<void>;
 }
@@ -113,6 +122,15 @@ function createObjectStore(buckets: Buckets): Omit<ImageStore, 'buckets' | 'dele
     async deleteKeys(keys) {
       for (const [bucket, own] of Map.groupBy(keys, bucketAt)) await deleteObjects(bucket, own);
     },
+
+    async deleteImage(place) {
+      const key = objectKeyOf(place);
+      const bucket = bucketAt(key);
+      const parts = 'requestId' in place ? [partKeyOf(place)] : [];
+      await deleteObjects(bucket, [key, ...parts]);
+      // After the image: a copy put later finds no image, and goes again by itself.
+      await deleteObjects(bucket, await listKeys(bucket, prefixOfVariants(place)));
+    },
   };
 }
 
@@ -131,20 +149,11 @@ function streamOf(chunks: readonly Uint8Array[], bytes: number): ReadableStream 
 
 function createSweptBucket(bucket: R2Bucket): Omit<SweptBucket, 'getExpiredRows'> {
   return {
-    async getExpiredObjects(now) {
-      // Request ids sort by time and so do the keys: what is past its time comes first.
-      const { objects, truncated } = await bucket.list({
-        prefix: IMAGES_PREFIX,
-        include: ['customMetadata'],
-        limit: MAX_KEYS,
-      });
-      const keys = objects.filter((object) => expiryOf(object) <= now).map(({ key }) => key);
-      return { keys, more: truncated && keys.length === objects.length };
-    },
+    getBeside: (input) => getBeside(bucket, input),
 
-    async getExpiredUploads({ after, before }) {
+    async getExpired({ of, after, before }) {
       const { objects, truncated } = await bucket.list({
-        prefix: UPLOADS_PREFIX,
+        prefix: of === 'images' ? IMAGES_PREFIX : UPLOADS_PREFIX,
         include: ['customMetadata'],
         limit: MAX_KEYS,
         ...(after === null ? {} : { startAfter: after }),
@@ -153,14 +162,14 @@ function createSweptBucket(bucket: R2Bucket): Omit<SweptBucket, 'getExpiredRows'
       return { keys, next: truncated ? (objects.at(-1)?.key ?? null) : null };
     },
 
-    async getUploadsPosition() {
-      const position = await bucket.get(UPLOADS_POSITION_KEY);
+    async getPosition(of) {
+      const position = await bucket.get(positionKeyOf(of));
       return position ? position.text() : null;
     },
 
-    async setUploadsPosition(key) {
-      if (key === null) await bucket.delete(UPLOADS_POSITION_KEY);
-      else await bucket.put(UPLOADS_POSITION_KEY, key);
+    async setPosition(of, key) {
+      if (key === null) await bucket.delete(positionKeyOf(of));
+      else await bucket.put(positionKeyOf(of), key);
     },
 
     deleteKeys: (keys) => deleteObjects(bucket, keys),
@@ -201,14 +210,27 @@ export async function deleteObjects(
 }
 
 /** Every object of a request, those of its failed and stale attempts included. */
-export async function listObjectKeys(
-  bucket: Pick<R2Bucket, 'list'>,
+export const listObjectKeys = (bucket: Pick<R2Bucket, 'list'>, requestId: RequestId) =>
+  listKeys(bucket, prefixOfRequest(requestId));
+
+/** @returns how many there were. The second look finds the copies that were put during the first. */
+export async function deleteObjectsOf(
+  bucket: Pick<R2Bucket, 'list' | 'delete'>,
   requestId: RequestId,
-): Promise<string[]> {
+): Promise<number> {
+  const keys = await listObjectKeys(bucket, requestId);
+  if (keys.length === 0) return 0;
+  await deleteObjects(bucket, keys);
+  const left = await listObjectKeys(bucket, requestId);
+  await deleteObjects(bucket, left);
+  return keys.length + left.length;
+}
+
+async function listKeys(bucket: Pick<R2Bucket, 'list'>, prefix: string): Promise<string[]> {
   const keys: string[] = [];
   let cursor: string | undefined;
   do {
-    const page = await bucket.list({ prefix: prefixOfRequest(requestId), cursor });
+    const page = await bucket.list({ prefix, cursor });
     keys.push(...page.objects.map((object) => object.key));
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
@@ -216,29 +238,48 @@ export async function listObjectKeys(
 }
 
 /**
- * For the projector's batch, behind the request's own row. An image never changes, so the first
- * write is the last; news that come after a tombstone bring nothing back.
+ * For the projector's batch, behind the request's own row: of what is older than that row nothing is
+ * written, so nothing that is deleted comes back. An image never changes, so the first write is the
+ * last.
  */
 export function imageStatements(
   db: D1Database,
-  input: { userId: UserId; requestId: RequestId; images: readonly StoredImage[] },
+  input: {
+    readonly userId: UserId;
+    readonly requestId: RequestId;
+    readonly version: number;
+    readonly images: readonly StoredImage[];
+    /** There were more of them. */
+    readonly isRevised: boolean;
+  },
 ): D1PreparedStatement[] {
-  const { userId, requestId } = input;
-  if (input.images.length === 0) return [];
-  const rows = input.images.map((image) => ({ ...image, key: keyOfStored(image.id) }));
-  return [
+  const { userId, requestId, version } = input;
+  const rows = JSON.stringify(input.images.map((image) => ({ ...image, key: keyOf(image) })));
+  const insert = () =>
     db
       .prepare(
         `INSERT INTO images (id, user_id, request_id, object_key, width, height, media_type, bytes,
-           sha256, seed, created_at, expires_at)
+           sha256, seed, model, provider, provider_model, created_at, expires_at)
          SELECT value ->> 'id', ?1, ?2, value ->> 'key', value ->> 'width', value ->> 'height',
            value ->> 'mediaType', value ->> 'bytes', value ->> 'sha256', value ->> 'seed',
+           value ->> 'model', value ->> 'provider', value ->> 'providerModel',
            value ->> 'createdAt', value ->> 'expiresAt'
          FROM json_each(?3)
-         WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?2 AND status = 'deleted')
+         WHERE NOT EXISTS
+           (SELECT 1 FROM requests WHERE id = ?2 AND (version > ?4 OR status = 'deleted'))
          ON CONFLICT (id) DO NOTHING`,
       )
-      .bind(userId, requestId, JSON.stringify(rows)),
+      .bind(userId, requestId, rows, version);
+  const deleteOthers = () =>
+    db
+      .prepare(
+        `DELETE FROM images WHERE user_id = ? AND request_id = ?
+         AND id NOT IN (SELECT value ->> 'id' FROM json_each(?))`,
+      )
+      .bind(userId, requestId, rows);
+  return [
+    ...(input.images.length > 0 ? [insert()] : []),
+    ...(input.isRevised ? [deleteOthers()] : []),
   ];
 }
 
@@ -270,15 +311,16 @@ export async function deleteUploadsOf(
   bucket: Pick<R2Bucket, 'list' | 'delete'>,
   userId: UserId,
 ): Promise<{ objects: number; more: boolean }> {
-  const { objects, truncated } = await bucket.list({ prefix: prefixOfUploads(userId) });
+  const { objects } = await bucket.list({ prefix: prefixOfUploads(userId) });
   await deleteObjects(
     bucket,
     objects.map(({ key }) => key),
   );
-  return { objects: objects.length, more: truncated };
+  // Until a look finds nothing: copies may be put beside what is being deleted.
+  return { objects: objects.length, more: objects.length > 0 };
 }
 
-function keyOfStored(id: ImageId): string {
+function keyOf({ id }: Pick<StoredImage, 'id'>): string {
   const place = placeOf(id);
   if (!place) throw new Error(`${id} is no place in R2`);
   return objectKeyOf(place);

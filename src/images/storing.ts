@@ -13,6 +13,7 @@ import {
   type ImagePlace,
   type ImageSource,
   MAX_IMAGE_BYTES,
+  type Maker,
   type Measures,
   type StoredImage,
 } from './types';
@@ -40,6 +41,7 @@ export interface NewImages {
   readonly requestId: RequestId;
   readonly attempt: number;
   readonly userId: UserId;
+  readonly maker: Maker;
   readonly images: readonly ImageSource[];
   readonly retentionMs: number;
   readonly now: number;
@@ -168,15 +170,22 @@ async function landed(
 }
 
 function newImage(input: OneImage, place: ImagePlace, measures: Measures): NewImage {
-  const { userId, source, now, retentionMs } = input;
+  const { userId, maker, source, now, retentionMs } = input;
   const { seed } = source;
-  return { ...measures, place, userId, seed, createdAt: now, expiresAt: now + retentionMs };
+  return {
+    ...measures,
+    ...maker,
+    place,
+    userId,
+    seed,
+    createdAt: now,
+    expiresAt: now + retentionMs,
+  };
 }
 
 function storedOf(image: NewImage, place: ImagePlace): StoredImage {
-  const { width, height, mediaType, bytes, sha256, seed, createdAt, expiresAt } = image;
-  const id = imageIdOf(place);
-  return { id, width, height, mediaType, bytes, sha256, seed, createdAt, expiresAt };
+  const { place: _, userId: __, ...stored } = image;
+  return { id: imageIdOf(place), ...stored };
 }
 
 /** Works on the items in their order, so many at once; the results keep it. */

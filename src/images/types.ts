@@ -54,8 +54,19 @@ export interface Measures {
   readonly sha256: string;
 }
 
+/** What made an image; null throughout for an upload. */
+export interface Maker {
+  /** As it was asked for. */
+  readonly model: string | null;
+  readonly provider: string | null;
+  /** The provider's own name of the model. */
+  readonly providerModel: string | null;
+}
+
+export const noMaker: Maker = { model: null, provider: null, providerModel: null };
+
 /** One image as the request's output keeps it. `id` leads to the R2 object without a look-up. */
-export interface StoredImage {
+export interface StoredImage extends Maker {
   readonly id: ImageId;
   readonly width: number;
   readonly height: number;
@@ -73,12 +84,20 @@ export const imageViewSchema = z
     id: z.string(),
     url: z.url().describe('Stable; wants the API key'),
     signed_url: z.url().describe('Opens without a key until the image expires or is deleted'),
+    manifest_url: z.url().nullable().describe('How it was made, signed; null for an upload'),
     width: z.int(),
     height: z.int(),
     media_type: z.string(),
     bytes: z.int(),
     sha256: z.string(),
     seed: z.int().nullable(),
+    model: z.string().nullable().describe('As it was asked for; null for an upload'),
+    provider: z.string().nullable().describe('That made it; null for an upload'),
+    provider_model: z
+      .string()
+      .nullable()
+      .describe("The provider's own name of the model; null for an upload"),
+    request_id: z.string().nullable().describe('The request that made it; null for an upload'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })

@@ -7,7 +7,7 @@ import { imageIdOf, placeOf, uploadPartKeyOf } from './keys';
 import type { ImageDescription, NewImage } from './objects';
 import type { ImageStore } from './store';
 import { type Arrived, CALL_TIMEOUT_MS, type Incoming, land, take } from './taking';
-import { MAX_IMAGE_BYTES, type Measures } from './types';
+import { MAX_IMAGE_BYTES, type Measures, noMaker } from './types';
 
 /** 20 MB at 70 kB/s. */
 const UPLOAD_TIMEOUT_MS = 300_000;
@@ -105,7 +105,8 @@ function newUpload(
   measures: Measures,
   of: Pick<NewImage, 'userId' | 'createdAt' | 'expiresAt'>,
 ): NewImage {
-  return { ...measures, ...of, place: { userId: of.userId, sha256: measures.sha256 }, seed: null };
+  const place = { userId: of.userId, sha256: measures.sha256 };
+  return { ...measures, ...noMaker, ...of, place, seed: null };
 }
 
 function refusalOf(error: unknown): KeptUpload {

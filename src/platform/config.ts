@@ -36,12 +36,34 @@ const emptyAsUnset = (value: unknown) => (value === '' ? undefined : value);
 export const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess(emptyAsUnset, schema.optional());
 
+const secretNames = [
+  'ADMIN_TOKEN',
+  'KEY_SIGNING_SECRET',
+  'LINK_SIGNING_SECRET',
+  'SIGNING_SECRET',
+  'SIGNING_SECRET_PREVIOUS',
+] as const;
+type SecretName = (typeof secretNames)[number];
+
+function isTwin(
+  settings: { readonly [Name in SecretName]?: string | undefined },
+  name: SecretName,
+  other: SecretName,
+): boolean {
+  if (settings[name] === undefined || settings[name] !== settings[other]) return false;
+  // Pairs that get a secret of their own were derived from the links' before.
+  const isSucceeded = settings.SIGNING_SECRET !== undefined && other === 'LINK_SIGNING_SECRET';
+  return !(name === 'SIGNING_SECRET_PREVIOUS' && isSucceeded);
+}
+
 const settingsSchema = z
   .object({
     ENVIRONMENT: z.enum(['local', 'production']),
     ADMIN_TOKEN: secret('ADMIN_TOKEN'),
     KEY_SIGNING_SECRET: secret('KEY_SIGNING_SECRET'),
     LINK_SIGNING_SECRET: secret('LINK_SIGNING_SECRET'),
+    SIGNING_SECRET: optional(secret('SIGNING_SECRET')),
+    SIGNING_SECRET_PREVIOUS: optional(secret('SIGNING_SECRET_PREVIOUS')),
     PUBLIC_URL: optional(httpUrl),
     CORS_ORIGINS: optional(webOrigins),
     ALLOW_LOCAL_URLS: flag,
@@ -63,9 +85,8 @@ const settingsSchema = z
         );
       }
     }
-    const secrets = ['ADMIN_TOKEN', 'KEY_SIGNING_SECRET', 'LINK_SIGNING_SECRET'] as const;
-    for (const [index, name] of secrets.entries()) {
-      const twin = secrets.slice(0, index).find((other) => settings[other] === settings[name]);
+    for (const [index, name] of secretNames.entries()) {
+      const twin = secretNames.slice(0, index).find((other) => isTwin(settings, name, other));
       if (twin) fault(name, `must differ from ${twin}`);
     }
   })
@@ -73,6 +94,11 @@ const settingsSchema = z
     environment: raw.ENVIRONMENT,
     adminToken: raw.ADMIN_TOKEN,
     linkSigningSecret: raw.LINK_SIGNING_SECRET,
+    /** What key pairs are derived from. */
+    signing: {
+      secret: raw.SIGNING_SECRET ?? raw.LINK_SIGNING_SECRET,
+      previous: raw.SIGNING_SECRET_PREVIOUS ?? null,
+    },
     /** Origin of every link handed out; without it, the origin a request was sent to. */
     publicOrigin: raw.PUBLIC_URL ? new URL(raw.PUBLIC_URL).origin : null,
     /** Which web pages may call the API from a browser. */

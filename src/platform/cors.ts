@@ -18,7 +18,7 @@ const REQUEST_HEADERS =
   'if-modified-since, if-range, range, x-correlation-id, x-request-id, traceparent';
 const ANSWER_HEADERS =
   'location, etag, retry-after, ratelimit, ratelimit-policy, x-correlation-id, ' +
-  'idempotent-replayed, content-range, link';
+  'idempotent-replayed, content-range, link, preference-applied';
 
 /** Says on every answer who may read it, errors included. */
 export function crossOrigin(origins: Origins): MiddlewareHandler<HttpEnv> {
@@ -52,6 +52,10 @@ export function preflight(origins: Origins): MiddlewareHandler<HttpEnv> {
 function isClosed(origins: Origins, path: string): boolean {
   return origins.length === 0 || path === '/v1/admin' || path.startsWith('/v1/admin/');
 }
+
+/** For a WebSocket, of which a browser lets every page have one that is not refused here. */
+export const mayPageOpen = (origins: Origins, page: string): boolean =>
+  allowedOrigin(origins, page) !== null;
 
 function allowedOrigin(origins: Origins, origin: string | undefined): string | null {
   // The same for all, also for who names no origin: a cache may hand one's answer to another.

@@ -11,12 +11,22 @@ import { jsonDepth, MAX_JSON_DEPTH } from './json';
 export interface Asking {
   readonly headers: Headers;
   readonly from: Whence;
+  /** Set on routes that a ticket opens, by whoever knows which. */
+  readonly ticket?: TicketBrought;
+}
+
+export interface TicketBrought {
+  readonly text: string;
+  /** As the path has it; null on a route that is about all requests. */
+  readonly requestId: string | null;
 }
 
 export interface HttpEnv {
   Bindings: Env;
   Variables: {
     asking: Asking;
+    /** Aborts when the client is gone, as far as the platform knows: what it waited for is let go. */
+    hungUp: AbortSignal;
     /** Who does something that is put on record; set by routes of the operator's. */
     by: By;
     correlationId: string;
@@ -87,6 +97,7 @@ export function requestContext(publicOrigin: string | null): MiddlewareHandler<H
     c.set('correlationId', correlationId);
     const { headers } = c.req.raw;
     const address = headers.get('cf-connecting-ip');
+    c.set('hungUp', c.req.raw.signal);
     c.set('asking', { headers, from: { address, correlationId } });
     const traceparent = c.req.header('traceparent');
     c.set('traceparent', traceparent && TRACEPARENT.test(traceparent) ? traceparent : null);

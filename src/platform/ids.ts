@@ -52,6 +52,12 @@ export function isId<Prefix extends IdPrefix>(prefix: Prefix, value: string): va
   return pattern.test(value);
 }
 
+/** When an id that `isId` takes was made, epoch ms. */
+export function madeAt(id: Id<IdPrefix>): number {
+  const time = id.slice(CELL_AT + 1, CELL_AT + 1 + TIME_CHARS);
+  return [...time].reduce((total, char) => total * 32 + ALPHABET.indexOf(char), 0);
+}
+
 function encodeTime(now: number): string {
   let rest = Math.floor(now);
   let text = '';

@@ -26,6 +26,7 @@ export interface LogFields {
   readonly action?: string;
   readonly duration_ms?: number;
   readonly count?: number;
+  readonly counts?: Readonly<Record<string, number>>;
   readonly job?: string;
   readonly error?: unknown;
 }

@@ -21,6 +21,15 @@ export const problemSchema = z
     'violated-policies': z.array(z.string()).optional().describe('Names in `RateLimit-Policy`'),
     user_id: z.string().optional().describe('Who has what was asked for'),
     replaced_by: z.string().optional().describe('The key that is in the place of this one'),
+    probe: z
+      .object({
+        status: z.int().nullable(),
+        duration_ms: z.int(),
+        response: z.string().nullable(),
+        error: z.string().nullable(),
+      })
+      .optional()
+      .describe('What came of trying'),
   })
   .openapi('Problem');
 
@@ -35,6 +44,7 @@ const descriptions = {
   415: 'Body of another type',
   416: 'No such range',
   422: 'A field is not valid',
+  426: 'To be asked for as a WebSocket',
   429: 'A limit is reached, or too much came from this address; see `Retry-After`',
   431: 'A header is too long',
   503: 'Temporarily unavailable',
@@ -96,6 +106,14 @@ export const securitySchemes = {
     name: 'Cf-Access-Jwt-Assertion',
     description: 'Put there by Cloudflare Access, where it stands before Foreman.',
   },
+  Ticket: {
+    type: 'apiKey',
+    in: 'query',
+    name: 'ticket',
+    description:
+      'Made by `POST /v1/tickets`, for browsers that watch: EventSource and WebSocket send no ' +
+      'headers.',
+  },
   AdminToken: {
     type: 'http',
     scheme: 'bearer',
@@ -108,6 +126,8 @@ export const apiKeySecurity: Record<string, string[]>[] = [
   { SignIn: [] },
   { Access: [] },
 ];
+/** Where a browser may watch. */
+export const watchSecurity = [...apiKeySecurity, { Ticket: [] }];
 export const adminSecurity = [{ AdminToken: [] }];
 
 /** The query fields that every paged list takes. */

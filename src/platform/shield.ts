@@ -1,6 +1,6 @@
 /**
  * What one address may do without anybody's key: fail to say who it is, knock at the operator's
- * door, open signed links. Counted by the rate-limit binding, by address and purpose, so that one
+ * door, open signed links, fetch public keys. Counted by the rate-limit binding, by address and purpose, so that one
  * purpose does not eat what another is allowed. It protects the service, not a quota: where it
  * cannot count, it lets through.
  */
@@ -11,7 +11,7 @@ import type { Logger } from './log';
 import { within } from './patience';
 
 /** `auth`: failed authentications only. */
-export type Purpose = 'auth' | 'admin' | 'link' | 'callback';
+export type Purpose = 'auth' | 'admin' | 'link' | 'callback' | 'keys';
 
 export interface Shield {
   /** Counts once per request and purpose. @throws AppError `too_many_from_address` */
@@ -59,6 +59,7 @@ const told: Record<Purpose, string> = {
   admin: 'Too many requests for the operator’s routes',
   link: 'Too many signed links were opened',
   callback: 'Too many callbacks without a genuine signature',
+  keys: 'Too many requests for public keys',
 };
 
 const tooManyFromAddress = (purpose: Purpose) =>

@@ -71,7 +71,8 @@ const GLOBAL_IPV6 = ipv6Ranges([['2000::/3', 'global unicast']]);
  * Top-level domains that public DNS never delegates, so refusing them costs no one and stops names
  * that only resolve inside a network. `test`, `invalid` and `example` can be no one's host and are
  * a mistake worth an answer; `example.com` is a real host and passes. Sources: IANA Special-Use
- * Domain Names, ICANN's reservation of `internal`, RFC 6762 appendix G (lan, corp, home, …).
+ * Domain Names, ICANN's reservations (internal; mail for the collisions it would bring), RFC 6762
+ * appendix G (lan, corp, home, …). `svc`, `default`, `consul` and `docker` are what clusters append.
  * `arpa` holds `home.arpa`, and names like `ipv4only.arpa` that resolve to special addresses.
  */
 const LOCAL_DOMAINS = new Set([
@@ -80,10 +81,15 @@ const LOCAL_DOMAINS = new Set([
   'local',
   'internal',
   'intranet',
+  'mail',
   'private',
   'corp',
   'home',
   'lan',
+  'svc',
+  'default',
+  'consul',
+  'docker',
   'arpa',
   'onion',
   'alt',
@@ -93,6 +99,8 @@ const LOCAL_DOMAINS = new Set([
 ]);
 const MAX_NAME_CHARS = 253;
 const LABEL = /^[a-z0-9_-]{1,63}$/;
+/** Public ones are of letters alone, or an IDN; `1e0` or `1-` is an address to some other parser. */
+const TOP_LABEL = /^(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
 
 /**
  * @param host as the URL parser wrote it (lower case, IDNs and IPv4 normalised, IPv6 in brackets),
@@ -122,7 +130,7 @@ function specialAddress(host: string, { allowLocal }: Policy): string | null {
   const bits = ipv6Bits(host.slice(1, -1));
   const local = find(LOCAL_IPV6, bits, 128);
   if (local !== null) return allowLocal ? null : local;
-  const special = find(SPECIAL_IPV6, bits, 128);
+  const special = find(SPECIAL_IPV6, bits, 128) ?? (isIsatap(bits) ? 'ISATAP' : null);
   return special ?? (find(GLOBAL_IPV6, bits, 128) === null ? 'reserved' : null);
 }
 
@@ -134,8 +142,12 @@ function nameFault(host: string, { allowLocal }: Policy): string | null {
   if (allowLocal) return null;
   if (labels.length === 1) return "The URL's host must be a full domain name.";
   const top = labels.at(-1) ?? '';
+  if (!TOP_LABEL.test(top)) return `The URL's host is not a public name (.${top}).`;
   return LOCAL_DOMAINS.has(top) ? `The URL's host is not a public name (.${top}).` : null;
 }
+
+/** In any network: an interface identifier that carries an IPv4 address (RFC 5214, 6.1). */
+const isIsatap = (bits: bigint) => ((bits >> 32n) & 0xfdff_ffffn) === 0x5efen;
 
 const isIpv4 = (host: string) => /^\d+\.\d+\.\d+\.\d+$/.test(host);
 const isIpv6 = (host: string) => host.startsWith('[');

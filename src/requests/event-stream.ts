@@ -4,30 +4,62 @@
  * that moves or restarts is watched anew, so the client notices nothing. `data` is the request as it
  * is when the event is sent, which may be later than when it happened.
  */
+import type { Snapshot } from '../foreman/intake';
+import { createDeadline } from '../platform/bounds';
 import { AppError } from '../platform/errors';
-import type { RequestState } from './types';
+import type { RequestEvent, RequestState } from './types';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
 import type { Watch } from './watcher';
 
-const HEARTBEAT_MS = 15_000;
-const REWATCH_MS = 1_000;
+export interface StreamTiming {
+  /** How long nothing may be heard: less than what proxies and load balancers wait, a minute at most. */
+  readonly heartbeatMs: number;
+  /** After which a foreman that went away is watched anew. */
+  readonly rewatchMs: number;
+  /** How long a client may take nothing before it is given up, and what it holds is let go. */
+  readonly stallMs: number;
+}
+
+const TIMING: StreamTiming = { heartbeatMs: 15_000, rewatchMs: 1_000, stallMs: 60_000 };
 /** How often an unreachable foreman is asked again before the stream ends: half a minute. */
 const MAX_REWATCHES = 30;
+/** When a browser that lost its line comes again: soon, and not all of them within one second. */
+const RETRY_MS = 2_000;
 
-export function eventStream(input: {
-  readonly state: RequestState;
+interface Following {
+  readonly snapshot: Snapshot;
   /** The version the client has seen; 0 for none. */
   readonly after: number;
-  readonly watch: () => Promise<Watch | null>;
+  /** The first one is under way already, so that who may not watch is refused and not streamed to. */
+  readonly watch: Watch | null;
+  readonly watchAgain: () => Promise<Watch | null>;
   /** For the last word on a request that cannot be watched any more. */
-  readonly read: () => Promise<RequestState>;
+  readonly read: () => Promise<Snapshot>;
   readonly present: PresentRequest;
-}): Response {
+  /** Aborts when the client is gone, as far as the platform knows. */
+  readonly hungUp: AbortSignal;
+}
+
+/**
+ * The version that a client has seen, by its `Last-Event-ID`; 0 for none. An id that was never sent
+ * is no place to go on from: such a client is told everything, rather than left without the end.
+ */
+export function versionSeen(lastEventId: string | undefined, state: RequestState): number {
+  const version = /^\d{1,9}$/.test(lastEventId ?? '') ? Number(lastEventId) : 0;
+  return version > lastVersion(state) ? 0 : version;
+}
+
+/** There is nothing left to tell to who has seen this version. */
+export const hasSeenAll = (version: number, state: RequestState): boolean =>
+  isTerminal(state) && version === lastVersion(state);
+
+const lastVersion = (state: RequestState) => state.events.at(-1)?.version ?? 0;
+
+export function eventStream(following: Following, timing: StreamTiming = TIMING): Response {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const writer = writable.getWriter();
-  // A client that hangs up makes the next write fail, which ends the loop and closes the watch.
-  void follow(input, writer).catch((error: unknown) => letGo(writer, error).catch(() => {}));
+  const line = createLine(writable.getWriter(), { ...timing, hungUp: following.hungUp });
+  void follow(following, line, timing).catch((error: unknown) => letGo(line, error));
   return new Response(readable, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -37,72 +69,131 @@ export function eventStream(input: {
   });
 }
 
-/** Who may not follow any more is told so, and answered in full when trying again. */
-async function letGo(writer: WritableStreamDefaultWriter<Uint8Array>, why: unknown): Promise<void> {
-  if (!(why instanceof AppError)) return writer.abort();
-  await writer.write(new TextEncoder().encode(`: ${why.code}\n\n`));
-  await writer.close();
+/** What is written waits for the client to take it, so a slow one is never written ahead to. */
+interface Line {
+  /** @throws once the client is gone, or has taken nothing for too long. */
+  write(text: string): Promise<void>;
+  /** Aborts when the client is gone. */
+  readonly gone: AbortSignal;
+  close(): Promise<void>;
+  cut(): void;
 }
 
-async function follow(
-  input: Parameters<typeof eventStream>[0],
+function createLine(
   writer: WritableStreamDefaultWriter<Uint8Array>,
-): Promise<void> {
+  { stallMs, hungUp }: { readonly stallMs: number; readonly hungUp: AbortSignal },
+): Line {
   const encoder = new TextEncoder();
-  let seen = input.after;
-  const tell = async (state: RequestState) => {
-    for (const event of state.events.filter((candidate) => candidate.version > seen)) {
-      const data = JSON.stringify({
-        type: event.type,
-        timestamp: new Date(event.at).toISOString(),
-        sequence: event.version,
-        data: input.present(state),
-      });
-      await writer.write(
-        encoder.encode(`id: ${event.version}\nevent: ${event.type}\ndata: ${data}\n\n`),
-      );
+  const going = new AbortController();
+  const leave = () => going.abort();
+  writer.closed.catch(leave);
+  hungUp.addEventListener('abort', leave, { once: true });
+  if (hungUp.aborted) leave();
+  const within = async (step: Promise<void>) => {
+    const deadline = createDeadline(stallMs, going.signal);
+    await deadline.race(step).finally(deadline.clear);
+  };
+  return {
+    write: (text) => within(writer.write(encoder.encode(text))),
+    gone: going.signal,
+    close: () => within(writer.close()),
+    cut() {
+      leave();
+      // Nobody reads it any more.
+      writer.abort().catch(() => {});
+    },
+  };
+}
+
+/** Who may not follow any more is told so, and answered in full when trying again. */
+async function letGo(line: Line, why: unknown): Promise<void> {
+  try {
+    if (!(why instanceof AppError)) return line.cut();
+    await line.write(`: ${why.code}\n\n`);
+    await line.close();
+  } catch {
+    line.cut();
+  }
+}
+
+async function follow(following: Following, line: Line, timing: StreamTiming): Promise<void> {
+  const tell = createTeller(following, line);
+  let watch = following.watch;
+  line.gone.addEventListener('abort', () => watch?.close(), { once: true });
+  try {
+    await line.write(`retry: ${RETRY_MS}\n\n`);
+    let ended = await tell(following.snapshot);
+    while (!ended && !line.gone.aborted) {
+      if (!watch) {
+        await tell(await following.read());
+        break;
+      }
+      ended = await tellAll(watch, { tell, line, timing });
+      if (ended || line.gone.aborted) break;
+      watch = await watchAgain(following, line, timing);
+      if (line.gone.aborted) watch?.close();
+    }
+    await line.close();
+  } finally {
+    watch?.close();
+  }
+}
+
+/** @returns whether the request has ended; if not, the watch is over. */
+async function tellAll(
+  watch: Watch,
+  {
+    tell,
+    line,
+    timing,
+  }: { readonly tell: Tell; readonly line: Line; readonly timing: StreamTiming },
+): Promise<boolean> {
+  for (;;) {
+    const latest = await watch.next(timing.heartbeatMs);
+    if (latest === null || line.gone.aborted) return false;
+    if (latest === 'timeout') await line.write(': heartbeat\n\n');
+    else if (await tell(latest)) return true;
+  }
+}
+
+/** @returns whether the request has ended. */
+type Tell = (snapshot: Snapshot) => Promise<boolean>;
+
+function createTeller({ after, present }: Following, line: Line): Tell {
+  let seen = after;
+  return async (snapshot) => {
+    for (const event of snapshot.state.events) {
+      if (event.version <= seen) continue;
+      await line.write(textOf(event, snapshot, present));
       seen = event.version;
     }
+    return isTerminal(snapshot.state);
   };
-
-  await tell(input.state);
-  let ended = isTerminal(input.state);
-  while (!ended) {
-    const watch = await watchAgain(input.watch);
-    if (!watch) {
-      await tell(await input.read());
-      break;
-    }
-    const closed = writer.closed.catch(() => watch.close());
-    try {
-      let latest = await watch.next(HEARTBEAT_MS);
-      while (latest !== null && !ended) {
-        if (latest === 'timeout') await writer.write(encoder.encode(': heartbeat\n\n'));
-        else {
-          await tell(latest.state);
-          ended = isTerminal(latest.state);
-        }
-        if (!ended) latest = await watch.next(HEARTBEAT_MS);
-      }
-    } finally {
-      watch.close();
-      void closed;
-    }
-    if (!ended) await pause();
-  }
-  await writer.close();
 }
 
-async function watchAgain(watch: () => Promise<Watch | null>): Promise<Watch | null> {
+function textOf(event: RequestEvent, snapshot: Snapshot, present: PresentRequest): string {
+  const data = JSON.stringify({
+    type: event.type,
+    timestamp: new Date(event.at).toISOString(),
+    sequence: event.version,
+    data: present(snapshot.state, snapshot),
+  });
+  return `id: ${event.version}\nevent: ${event.type}\ndata: ${data}\n\n`;
+}
+
+async function watchAgain(
+  following: Following,
+  line: Line,
+  { rewatchMs }: StreamTiming,
+): Promise<Watch | null> {
   for (let tries = 1; ; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, rewatchMs));
+    if (line.gone.aborted) return null;
     try {
-      return await watch();
+      return await following.watchAgain();
     } catch (error) {
       const isAway = error instanceof AppError && error.code === 'unavailable';
       if (!isAway || tries === MAX_REWATCHES) throw error;
     }
-    await pause();
   }
 }
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, REWATCH_MS));

@@ -339,13 +339,13 @@ export function confirmNews(sql: SqlStorage, input: { id: RequestId; version: nu
 /** Drops a request that is past its hot time and whose last version D1 has. */
 export function deleteConfirmed(
   sql: SqlStorage,
-  input: { id: RequestId; completedBefore: number },
+  input: { id: RequestId; changedBefore: number },
 ): void {
   sql.exec(
     `DELETE FROM requests WHERE id = ? AND phase = 'finished' AND projected_version IS NOT NULL
-     AND json_extract(state, '$.completedAt') <= ?`,
+     AND coalesce(json_extract(state, '$.revisedAt'), json_extract(state, '$.completedAt')) <= ?`,
     input.id,
-    input.completedBefore,
+    input.changedBefore,
   );
 }
 

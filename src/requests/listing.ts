@@ -22,6 +22,10 @@ export const listQuerySchema = z
     model: z.string().max(100).optional(),
     created_after: time.optional(),
     created_before: time.optional(),
+    updated_after: time
+      .optional()
+      .describe('What has changed since; the index is behind by moments, so leave a margin'),
+    updated_before: time.optional(),
     include_total: flag.default('false'),
   })
   .catchall(z.string().max(512).describe('`metadata.<key>=<value>` filters by metadata'));
@@ -44,12 +48,16 @@ export function readListQuery(query: ListQuery, userId: UserId): AskedPage {
       after: query.cursor === undefined ? null : readCursor(query.cursor, { sortBy, direction }),
       status: query.status ?? null,
       model: query.model ?? null,
-      createdAfter: query.created_after === undefined ? null : Date.parse(query.created_after),
-      createdBefore: query.created_before === undefined ? null : Date.parse(query.created_before),
+      createdAfter: atOf(query.created_after),
+      createdBefore: atOf(query.created_before),
+      updatedAfter: atOf(query.updated_after),
+      updatedBefore: atOf(query.updated_before),
       metadata: metadataFilters(query),
     },
   };
 }
+
+const atOf = (text: string | undefined) => (text === undefined ? null : Date.parse(text));
 
 /** `rows` holds one more than asked for when there is a next page. */
 export function pageOf(rows: readonly PageRow[], { query }: AskedPage) {

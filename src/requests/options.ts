@@ -1,5 +1,6 @@
 /** The part of a submission that is about the request itself, whatever its kind. */
 import { z } from 'zod';
+import { MAX_RETENTION_HOURS } from './retention';
 import { onBudgets, priorities } from './types';
 
 /** The ends of a request: what a webhook is sent for that names no events. */
@@ -25,6 +26,15 @@ export const requestOptionsSchema = z.object({
     .describe(
       'What becomes of it when the budget of the month does not reach: reject refuses it with 429; ' +
         'wait accepts it, and it waits until money is free, or until its deadline',
+    ),
+  retention_hours: z
+    .int()
+    .min(1)
+    .max(MAX_RETENTION_HOURS)
+    .optional()
+    .describe(
+      'How long what comes out is kept, from when it is stored; when left out, and at the most, as ' +
+        'the account’s limit of this name says',
     ),
   retry_unknown: z
     .boolean()

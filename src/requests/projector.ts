@@ -52,7 +52,7 @@ async function written(news: News, deps: ProjectorDeps): Promise<boolean> {
 const confirmationOf = (news: News, last: boolean): Confirmation => ({
   last,
   requests: news.requests.map(({ id, version }) => ({ id, version })),
-  deliveries: news.deliveries.map((delivery) => delivery.id),
+  deliveries: news.deliveries.map(({ id, finishedAt }) => ({ id, finishedAt })),
   accountVersion: news.account?.account.version ?? null,
   audit: news.audit.map((event) => event.id),
 });

@@ -2,6 +2,7 @@
  * Who goes next, and when something has to happen to a request by itself. Pure.
  */
 import { confirmDueAt } from '../platform/backoff';
+import { changedAt } from './revising';
 import type { Priority, RemoteJob, RequestState } from './types';
 import { isTerminal } from './types';
 
@@ -33,7 +34,7 @@ export const turnMs = (ahead: number) => ahead * TURN_MS;
 
 /** When the foreman must look at this request again. A lease is not here: it is kept in memory. */
 export function dueAt(state: RequestState, hotMs: number): number {
-  if (isTerminal(state)) return state.completedAt + hotMs;
+  if (isTerminal(state)) return changedAt(state) + hotMs;
   if (state.status === 'running') return Math.min(state.deadlineAt, jobDueAt(state.current.job));
   switch (state.wait.for) {
     case 'slot':

@@ -76,6 +76,16 @@ export function getNextUntold(sql: SqlStorage, now: number): string | null {
   return row?.key ?? null;
 }
 
+/** Of those that wait for it, the one whose output is to be kept longest; the first of such. */
+export function getLongestKept(sql: SqlStorage, key: string): RequestId | null {
+  const [row] = sql.exec<{ id: RequestId }>(
+    `SELECT id FROM requests WHERE phase = 'request' AND json_extract(state, '$.reuseKey') = ?
+     ORDER BY json_extract(state, '$.retentionMs') DESC, rank, id LIMIT 1`,
+    key,
+  );
+  return row?.id ?? null;
+}
+
 export function deleteOne(sql: SqlStorage, key: string): void {
   sql.exec('DELETE FROM reusable WHERE key = ?', key);
 }

@@ -4,15 +4,15 @@ import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, preferredWaitMs, validationHook } from '../platform/http';
 import { isId, type RequestId } from '../platform/ids';
-import { apiKeySecurity, json, problemResponses } from '../platform/openapi';
-import { answerSubmitted, describe } from './answers';
+import { apiKeySecurity, json, problemResponses, watchSecurity } from '../platform/openapi';
+import { answerSubmitted, describe, describeWait } from './answers';
 import { requestNotFound } from './errors';
-import { eventStream } from './event-stream';
+import { eventStream, hasSeenAll, versionSeen } from './event-stream';
 import { readIdempotencyKey } from './idempotency';
+import { isKnown, isNews, readIfNoneMatch } from './known-versions';
 import { listQuerySchema, pageOf, readListQuery } from './listing';
 import type { RequestService } from './service';
-import type { RequestState } from './types';
-import { isTerminal } from './types';
+import { isTerminal, type RequestState } from './types';
 import { type PresentRequest, requestViewSchema } from './view';
 
 export interface RequestRouteDeps {
@@ -49,13 +49,17 @@ const getRoute = createRoute({
   method: 'get',
   path: '/v1/requests/{id}',
   tags,
-  security: apiKeySecurity,
+  security: watchSecurity,
   summary: 'Read a request; `Prefer: wait=n` waits for its next version',
+  description:
+    '`Prefer: wait=n` (at most 60 s) holds the line until there is a version that `If-None-Match` ' +
+    'does not name, or, without it, the next one; `Preference-Applied` says so. `Retry-After` says ' +
+    'when who polls should look again.',
   request: { params },
   responses: {
     200: { description: 'The request', content: json(requestViewSchema) },
     304: { description: 'Not changed since the version in `If-None-Match`' },
-    ...problemResponses(401, 403, 404, 503),
+    ...problemResponses(401, 403, 404, 429, 503),
   },
 });
 
@@ -63,8 +67,11 @@ const eventsRoute = createRoute({
   method: 'get',
   path: '/v1/requests/{id}/events',
   tags,
-  security: apiKeySecurity,
+  security: watchSecurity,
   summary: 'Follow a request as server-sent events; `Last-Event-ID` resumes',
+  description:
+    'Every version once and in order, with the version as id. An id in `Last-Event-ID` that was ' +
+    'never sent here counts as none. A comment every 15 s keeps the line open.',
   request: { params },
   responses: {
     200: {
@@ -73,7 +80,8 @@ const eventsRoute = createRoute({
         'is when the event is sent. The stream ends with the terminal event',
       content: { 'text/event-stream': { schema: z.string() } },
     },
-    ...problemResponses(401, 403, 404, 503),
+    204: { description: '`Last-Event-ID` is the last event: an EventSource stops here' },
+    ...problemResponses(401, 403, 404, 429, 503),
   },
 });
 
@@ -138,36 +146,42 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
 
   app.openapi(getRoute, async (c) => {
     const input = await named(c);
-    const known = versionOf(c.req.header('if-none-match'));
+    const known = readIfNoneMatch(c.req.header('if-none-match'));
     const ms = preferredWaitMs(c);
-    let snapshot = await requests.get(input);
-    const since = known ?? snapshot.state.version;
-    const isNews = (state: RequestState) => state.version > since;
-    if (ms !== null && !isTerminal(snapshot.state) && !isNews(snapshot.state)) {
-      snapshot = await requests.wait({ ...input, ms, until: isNews });
-    }
-    describe(c, snapshot.state);
-    if (known === snapshot.state.version) return c.body(null, 304);
+    const first = await requests.get(input);
+    const isWorthIt = ({ version }: RequestState) => isNews(version, known, first.state.version);
+    const isHeld = ms !== null && !isTerminal(first.state) && !isWorthIt(first.state);
+    const hungUp = c.get('hungUp');
+    const snapshot = isHeld
+      ? await requests.wait({ ...input, ms, hungUp, known: first, until: isWorthIt })
+      : first;
+    describe(c, snapshot);
+    describeWait(c, ms);
+    if (isKnown(snapshot.state.version, known)) return c.body(null, 304);
     return c.json(present(snapshot.state, snapshot), 200);
   });
 
   app.openapi(eventsRoute, async (c) => {
     const input = await named(c);
-    const { state } = await requests.get(input);
-    const after = Number(c.req.header('last-event-id') ?? 0);
+    const snapshot = await requests.get(input);
+    const after = versionSeen(c.req.header('last-event-id'), snapshot.state);
+    // Whatever else a stream ends with, a browser's EventSource comes again.
+    if (hasSeenAll(after, snapshot.state)) return c.body(null, 204);
     return eventStream({
-      state,
-      after: Number.isSafeInteger(after) && after > 0 ? after : 0,
-      watch: () => requests.watch(input),
-      read: async () => (await requests.get(input)).state,
+      snapshot,
+      after,
+      watch: isTerminal(snapshot.state) ? null : await requests.watch(input),
+      watchAgain: () => requests.watch(input),
+      read: () => requests.get(input),
       present,
+      hungUp: c.get('hungUp'),
     });
   });
 
   app.openapi(cancelRoute, async (c) => {
-    const { state, position, eta } = await requests.cancel(await named(c));
-    describe(c, state);
-    return c.json(present(state, { position, eta }), 200);
+    const snapshot = await requests.cancel(await named(c));
+    describe(c, snapshot);
+    return c.json(present(snapshot.state, snapshot), 200);
   });
 
   app.openapi(retryRoute, async (c) => {
@@ -192,12 +206,4 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
 function requestId(text: string): RequestId {
   if (!isId('req', text)) throw requestNotFound(text);
   return text;
-}
-
-function versionOf(header: string | undefined): number | null {
-  const versions = (header ?? '').split(',').flatMap((tag) => {
-    const match = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(tag);
-    return match ? [Number(match[1])] : [];
-  });
-  return versions.length === 0 ? null : Math.max(...versions);
 }

@@ -36,6 +36,7 @@ export interface RequestForeman {
   submitAll(submissions: readonly Submission[]): Promise<SubmitAnswer[]>;
   replayOf(input: ReplayOf): Promise<SubmitAnswer | null>;
   read(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
+  recordOf(id: RequestId): Promise<ReadAnswer>;
   cancel(input: { credential: Credential; id: RequestId }): Promise<ReadAnswer>;
   remove(input: {
     credential: Credential;
@@ -54,6 +55,8 @@ export interface Submitted extends Snapshot {
 const MAX_WATCHES = 10;
 
 type Named = { readonly credential: Credential; readonly id: RequestId };
+/** A client's line, held for so long at most. */
+type Holding = { readonly ms: number; readonly hungUp: AbortSignal };
 
 export interface RequestService {
   submit(submission: Submission): Promise<Submitted>;
@@ -62,13 +65,20 @@ export interface RequestService {
   /** What an idempotency key already stands for; null when it is free. */
   replayOf(input: ReplayOf): Promise<Submitted | null>;
   get(input: Named): Promise<Snapshot>;
-  /** Waits until `until` holds or the time is over, and answers with what is true then. */
-  wait(input: Named & { ms: number; until: (state: RequestState) => boolean }): Promise<Snapshot>;
+  /** For whoever has shown the right to it already, as by a signed link to what the request made. */
+  record(input: { userId: Credential['userId']; id: RequestId }): Promise<RequestState>;
+  /**
+   * Waits until `until` holds or the time is over, and answers with what is true then. For nobody
+   * but who still holds the line: once it was hung up, `known` is the answer.
+   */
+  wait(
+    input: Named & Holding & { known: Snapshot; until: (state: RequestState) => boolean },
+  ): Promise<Snapshot>;
   /**
    * Holds a submission's line for up to `ms`. Whatever becomes of the waiting, the request is
    * accepted and the client must hear its id, so this never fails.
    */
-  awaitEnd(input: { credential: Credential; submitted: Submitted; ms: number }): Promise<Submitted>;
+  awaitEnd(input: Holding & { credential: Credential; submitted: Submitted }): Promise<Submitted>;
   /** Null when the request has left the foreman: nothing will change any more. */
   watch(input: Named): Promise<Watch | null>;
   cancel(input: Named): Promise<Snapshot>;
@@ -85,7 +95,10 @@ export function createRequestService(deps: {
   readonly store: RequestStore;
   readonly now: () => number;
 }): RequestService {
-  const archived = async ({ credential, id }: Named): Promise<RequestState> => {
+  const archived = async ({
+    credential,
+    id,
+  }: Pick<Named, 'id'> & { credential: Pick<Credential, 'userId'> }): Promise<RequestState> => {
     const { userId } = credential;
     const state = await fromIndex(deps.store.getOne({ userId, id }), 'This request');
     if (state === null || state === 'deleted') throw requestNotFound(id);
@@ -149,8 +162,12 @@ export function createRequestService(deps: {
     for (let watches = 0; watches < MAX_WATCHES && deps.now() < until; watches += 1) {
       const watch = await deps.foreman(input.credential.userId).watch(input);
       if (!watch) break;
-      const ended = await nextThat(isOver, watch, () => until - deps.now());
+      const ended = await nextThat(isOver, watch, {
+        timeLeftMs: () => until - deps.now(),
+        hungUp: input.hungUp,
+      });
       if (ended) return ended;
+      if (input.hungUp.aborted) return input.known;
     }
     return get(input);
   };
@@ -161,17 +178,25 @@ export function createRequestService(deps: {
     get,
     wait,
 
+    async record({ userId, id }) {
+      const answer = await deps.foreman(userId).recordOf(id);
+      if (answer.outcome === 'found') return answer.state;
+      if (answer.outcome === 'absent') return archived({ credential: { userId }, id });
+      throw requestNotFound(id);
+    },
+
     async replayOf(input) {
       const { credential } = input;
       const answer = await deps.foreman(credential.userId).replayOf(input);
       return answer && submitted(credential, answer);
     },
 
-    async awaitEnd({ credential, submitted, ms }) {
+    async awaitEnd({ credential, submitted, ...holding }) {
       const { state } = submitted;
-      if (ms === 0 || isTerminal(state)) return submitted;
+      if (holding.ms === 0 || isTerminal(state)) return submitted;
       try {
-        const ended = await wait({ credential, id: state.id, ms, until: isTerminal });
+        const named = { credential, id: state.id };
+        const ended = await wait({ ...named, ...holding, known: submitted, until: isTerminal });
         return { ...submitted, ...ended };
       } catch {
         return submitted;
@@ -220,12 +245,14 @@ export function createRequestService(deps: {
   };
 }
 
-/** Null when the time is over or the watch was dropped. */
+/** Null when the time is over, the line was hung up or the watch was dropped. */
 async function nextThat(
   holds: (state: RequestState) => boolean,
   watch: Watch,
-  timeLeftMs: () => number,
+  { timeLeftMs, hungUp }: { readonly timeLeftMs: () => number; readonly hungUp: AbortSignal },
 ): Promise<Snapshot | null> {
+  hungUp.addEventListener('abort', watch.close, { once: true });
+  if (hungUp.aborted) watch.close();
   try {
     for (;;) {
       const latest = await watch.next(Math.max(0, timeLeftMs()));
@@ -233,6 +260,7 @@ async function nextThat(
       if (holds(latest.state)) return latest;
     }
   } finally {
+    hungUp.removeEventListener('abort', watch.close);
     watch.close();
   }
 }

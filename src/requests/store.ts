@@ -1,6 +1,7 @@
 /** D1's view of requests: the index for lists and history. Every query is one tenant's. */
 import type { RequestId, UserId } from '../platform/ids';
 import { costMicros } from './money';
+import { changedAt } from './revising';
 import { parseState } from './stored';
 import type { RequestState, RequestStatus, Tombstone } from './types';
 import { isTerminal } from './types';
@@ -23,6 +24,8 @@ export interface PageQuery {
   readonly model: string | null;
   readonly createdAfter: number | null;
   readonly createdBefore: number | null;
+  readonly updatedAfter: number | null;
+  readonly updatedBefore: number | null;
   readonly metadata: readonly { readonly key: string; readonly value: string }[];
 }
 
@@ -157,7 +160,7 @@ function columnsOf(state: RequestState | Tombstone): (string | number)[] {
     state.status,
     state.model,
     state.createdAt,
-    isTerminal(state) ? state.completedAt : (state.events.at(-1)?.at ?? state.createdAt),
+    isTerminal(state) ? changedAt(state) : (state.events.at(-1)?.at ?? state.createdAt),
     state.deadlineAt,
     costMicros(state),
     version,
@@ -178,6 +181,8 @@ function conditions(query: PageQuery): { where: string[]; values: (string | numb
   add('model = ?', query.model);
   add('created_at > ?', query.createdAfter);
   add('created_at < ?', query.createdBefore);
+  add('updated_at > ?', query.updatedAfter);
+  add('updated_at < ?', query.updatedBefore);
   for (const { key, value } of query.metadata) {
     where.push('(SELECT value FROM json_each(metadata) WHERE key = ?) = ?');
     values.push(key, value);

@@ -9,6 +9,7 @@ const added = {
   reusedFrom: null,
   floorMicros: 0,
   onBudget: 'reject',
+  retentionMs: null,
 } as const;
 
 /** Rows are written by this code only, so what they hold is what `save` was given. */

@@ -160,6 +160,11 @@ export interface RequestSpec {
   /** What becomes of it when the user's budget does not reach. */
   readonly onBudget: OnBudget;
   readonly retryUnknown: boolean;
+  /**
+   * How long what comes out is kept, from when it is stored. Null is for who submits and names no
+   * time: an admitted request has a number, unless an earlier version admitted it.
+   */
+  readonly retentionMs: number | null;
   readonly webhook: WebhookTarget | null;
   readonly retryOf: RequestId | null;
   /** A request of the same user that the client says this one stems from. */
@@ -225,6 +230,8 @@ export interface Succeeded extends StateBase {
   readonly output: JsonObject;
   /** What was said of the output as it was made; it holds for everyone who has it. */
   readonly outputWarnings: readonly string[];
+  /** When some of the output went last; absent while it is whole. */
+  readonly revisedAt?: number;
 }
 
 export interface Unsuccessful extends StateBase {

@@ -6,7 +6,11 @@ import type { Snapshot } from '../foreman/intake';
 import type { WatchMessage } from '../foreman/watch';
 
 export interface Watch {
-  /** The present state first, then each new version; null once the foreman is gone. */
+  /**
+   * The present state first, then the newest that was not read yet; null once the watch is over. A
+   * snapshot holds all events so far, so one that a slow reader misses is no loss, and no more than
+   * one is ever held for it.
+   */
   next(timeoutMs: number): Promise<Snapshot | 'timeout' | null>;
   close(): void;
 }
@@ -16,18 +20,17 @@ export function watchSocket(
   /** Is told how the user's rate limit stands, as of the snapshot that is being read. */
   note: (rateLimit: WatchMessage['rateLimit']) => void,
 ): Watch {
-  const messages: WatchMessage[] = [];
-  let closed = false;
-  let notify: (() => void) | null = null;
-  const wake = () => notify?.();
+  let newest: WatchMessage | null = null;
+  let isOver = false;
+  let wake: (() => void) | null = null;
   socket.addEventListener('message', (event) => {
     // Written by foreman/watch.ts in this same script.
-    messages.push(JSON.parse(String(event.data)) as WatchMessage);
-    wake();
+    newest = JSON.parse(String(event.data)) as WatchMessage;
+    wake?.();
   });
   const end = () => {
-    closed = true;
-    wake();
+    isOver = true;
+    wake?.();
   };
   socket.addEventListener('close', end);
   socket.addEventListener('error', end);
@@ -35,25 +38,26 @@ export function watchSocket(
 
   return {
     async next(timeoutMs) {
-      if (messages.length === 0 && !closed) {
+      if (newest === null && !isOver) {
         let timer: ReturnType<typeof setTimeout> | undefined;
         await new Promise<void>((resolve) => {
-          notify = resolve;
+          wake = resolve;
           timer = setTimeout(resolve, timeoutMs);
         });
         clearTimeout(timer);
-        notify = null;
+        wake = null;
       }
-      const message = messages.shift();
-      if (!message) return closed ? null : 'timeout';
+      const message = newest;
+      newest = null;
+      if (!message) return isOver ? null : 'timeout';
       const { rateLimit, ...snapshot } = message;
       note(rateLimit);
       return snapshot;
     },
     close() {
-      if (closed) return;
-      closed = true;
+      if (isOver) return;
       socket.close(1000);
+      end();
     },
   };
 }

@@ -2,21 +2,16 @@
  * The consumer of the webhooks queue: claims a delivery, posts it once, settles what happened. When
  * to try again is the foreman's business.
  */
-import type { FetchUntrusted, UntrustedResponse } from '../platform/fetch-untrusted';
 import type { DeliveryId, UserId } from '../platform/ids';
 import type { Logger } from '../platform/log';
 import { done, retryAfter, type Verdict } from '../platform/queue';
-import { retryAfterMs } from '../platform/retry-after';
-import { DELIVERY_TIMEOUT_MS } from './delivery';
-import { signWebhook } from './signature';
+import { type PostDeps, postWebhook } from './posting';
 import type { DeliverMessage, DeliveryClaim, DeliveryJob, DeliveryResult } from './types';
 
 const CLAIM_RETRY_SECONDS = 5;
-/** What of the answer is kept in the delivery log. */
-const RESPONSE_BYTES = 1_024;
 const SETTLE_DELAYS_MS = [100, 1_000, 5_000];
 
-export interface WebhookConsumerDeps {
+export interface WebhookConsumerDeps extends PostDeps {
   readonly foreman: (userId: UserId) => {
     claimDelivery(input: { delivery: DeliveryId; token: string }): Promise<DeliveryClaim>;
     settleDelivery(input: {
@@ -25,8 +20,6 @@ export interface WebhookConsumerDeps {
       result: DeliveryResult;
     }): Promise<unknown>;
   };
-  readonly fetchUntrusted: FetchUntrusted;
-  readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly log: Logger;
 }
@@ -56,7 +49,7 @@ export async function claimWebhook(
 }
 
 async function deliver(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<void> {
-  const result = resultOf(await post(job, deps), deps.now());
+  const result = await postWebhook(job, deps);
   deps.log.info('webhook.attempted', {
     correlation_id: job.correlationId,
     delivery_id: job.id,
@@ -74,42 +67,5 @@ async function deliver(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<voi
       deps.log.warn('webhook.settle_failed', { delivery_id: job.id, error });
       if (delay !== null) await deps.sleep(delay);
     }
-  }
-}
-
-function post(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<UntrustedResponse> {
-  const timestampSeconds = Math.floor(deps.now() / 1000);
-  const { id, body, secrets, url } = job;
-  return deps.fetchUntrusted(url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'user-agent': 'Foreman-Webhooks/1',
-      'webhook-id': id,
-      'webhook-timestamp': String(timestampSeconds),
-      'webhook-signature': signWebhook({ id, timestampSeconds, body, secrets }),
-      'x-correlation-id': job.correlationId,
-      ...(job.traceparent === null ? {} : { traceparent: job.traceparent }),
-    },
-    body,
-    timeoutMs: DELIVERY_TIMEOUT_MS,
-    maxBytes: RESPONSE_BYTES,
-    onOverflow: 'truncate',
-  });
-}
-
-function resultOf(answer: UntrustedResponse, now: number): DeliveryResult {
-  switch (answer.outcome) {
-    case 'answered':
-      return {
-        status: answer.status,
-        durationMs: answer.durationMs,
-        response: new TextDecoder().decode(answer.body),
-        retryAfterMs: retryAfterMs(answer.headers, now),
-      };
-    case 'refused':
-      return { status: null, durationMs: 0, error: answer.reason };
-    case 'failed':
-      return { status: null, durationMs: answer.durationMs, error: answer.message };
   }
 }

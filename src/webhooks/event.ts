@@ -34,7 +34,19 @@ export function eventBody(event: RequestEvent, request: RequestView): string {
   return body;
 }
 
-/** `request.*` stands for every event of a request. */
+/** Of what is about no request. It is small, and has no place in an order. */
+export function plainEventBody(event: {
+  readonly type: string;
+  readonly at: number;
+  readonly data: object;
+}): string {
+  const { type, at, data } = event;
+  const timestamp = new Date(at).toISOString();
+  return JSON.stringify({ type, timestamp, sequence: null, data });
+}
+
+/** `*` stands for every event, and `request.*` for every one of its noun. */
 export function wants(filters: readonly string[], type: string): boolean {
-  return filters.some((filter) => filter === type || filter === '*' || filter === 'request.*');
+  const noun = type.slice(0, type.indexOf('.'));
+  return filters.some((filter) => filter === type || filter === '*' || filter === `${noun}.*`);
 }

@@ -4,7 +4,7 @@ import type { Authenticate } from '../accounts/authenticate';
 import type { Credential } from '../accounts/types';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { apiKeySecurity, problemResponses } from '../platform/openapi';
-import { iso } from '../requests/view';
+import { deliverySchema, presentDelivery } from './log/contract';
 import type { WebhookService } from './service';
 
 const secretRoute = createRoute({
@@ -25,28 +25,6 @@ const secretRoute = createRoute({
     ...problemResponses(401, 403),
   },
 });
-
-const deliverySchema = z
-  .object({
-    id: z.string(),
-    type: z.string(),
-    request_id: z.string().nullable(),
-    endpoint_id: z.string().nullable().describe('null: the URL that the request itself names'),
-    url: z.string(),
-    status: z.enum(['pending', 'delivered', 'failed', 'skipped']),
-    attempts: z.array(
-      z.object({
-        at: z.iso.datetime(),
-        status: z.int().nullable(),
-        duration_ms: z.int(),
-        response: z.string().nullable().describe('The first 1 kB of the answer'),
-        error: z.string().nullable(),
-      }),
-    ),
-    next_attempt_at: z.iso.datetime().nullable(),
-    created_at: z.iso.datetime(),
-  })
-  .openapi('Delivery');
 
 const deliveriesRoute = createRoute({
   method: 'get',
@@ -83,23 +61,7 @@ export function createWebhookRoutes(deps: {
   app.openapi(deliveriesRoute, async (c) => {
     const credential = await deps.authenticate.credential(c.get('asking'));
     const { id } = c.req.valid('param');
-    const items = (await deps.deliveries({ credential, id })).map((delivery) => ({
-      id: delivery.id,
-      type: delivery.type,
-      request_id: delivery.requestId,
-      endpoint_id: delivery.endpointId,
-      url: delivery.url,
-      status: delivery.status,
-      attempts: delivery.attempts.map((attempt) => ({
-        at: iso(attempt.at),
-        status: attempt.status,
-        duration_ms: attempt.durationMs,
-        response: attempt.response,
-        error: attempt.error,
-      })),
-      next_attempt_at: delivery.status === 'pending' ? iso(delivery.nextAttemptAt) : null,
-      created_at: iso(delivery.createdAt),
-    }));
+    const items = (await deps.deliveries({ credential, id })).map(presentDelivery);
     return c.json({ items, next_cursor: null }, 200);
   });
 

@@ -3,7 +3,7 @@ import type { Credential } from '../accounts/types';
 import type { EndpointId, RequestId } from '../platform/ids';
 import type { Delivery, DeliveryAttempt, FinishedDelivery } from './types';
 
-interface Row {
+export interface DeliveryRow {
   id: Delivery['id'];
   user_id: Delivery['userId'];
   /** '' for what is about an endpoint. */
@@ -12,13 +12,17 @@ interface Row {
   type: string;
   url: string;
   status: FinishedDelivery['status'];
+  reason: FinishedDelivery['reason'];
   attempts: string;
   body: string;
   created_at: number;
   finished_at: number;
 }
 
-/** The log of a deleted request is not written any more, whatever is still on its way. */
+/**
+ * The log of a deleted request is not written any more, whatever is still on its way. One that was
+ * replayed ends again, and its last end is what counts.
+ */
 export function deliveryStatements(
   db: D1Database,
   deliveries: readonly FinishedDelivery[],
@@ -27,10 +31,13 @@ export function deliveryStatements(
     db
       .prepare(
         `INSERT INTO webhook_deliveries (id, user_id, request_id, type, url, status, attempts, body,
-           created_at, finished_at, endpoint_id)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+           created_at, finished_at, endpoint_id, reason)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
          WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?3 AND status = 'deleted')
-         ON CONFLICT (id) DO NOTHING`,
+         ON CONFLICT (id) DO UPDATE SET url = excluded.url, status = excluded.status,
+           reason = excluded.reason, attempts = excluded.attempts,
+           finished_at = excluded.finished_at
+         WHERE excluded.finished_at > webhook_deliveries.finished_at`,
       )
       .bind(
         delivery.id,
@@ -44,6 +51,7 @@ export function deliveryStatements(
         delivery.createdAt,
         delivery.finishedAt,
         delivery.endpointId,
+        delivery.reason,
       ),
   );
 }
@@ -79,12 +87,12 @@ export async function getFinishedOf(
       `SELECT * FROM webhook_deliveries WHERE user_id = ? AND request_id = ? ORDER BY created_at`,
     )
     .bind(input.credential.userId, input.id)
-    .all<Row>();
+    .all<DeliveryRow>();
   return results.map(fromRow);
 }
 
 /** Written by `deliveryStatements` only. */
-function fromRow(row: Row): FinishedDelivery {
+export function fromRow(row: DeliveryRow): FinishedDelivery {
   return {
     id: row.id,
     userId: row.user_id,
@@ -93,6 +101,7 @@ function fromRow(row: Row): FinishedDelivery {
     type: row.type,
     url: row.url,
     status: row.status,
+    reason: row.reason,
     attempts: JSON.parse(row.attempts) as DeliveryAttempt[],
     attemptsBefore: 0,
     body: row.body,

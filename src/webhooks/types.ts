@@ -36,7 +36,11 @@ interface DeliveryBase {
 
 export interface PendingDelivery extends DeliveryBase {
   readonly status: 'pending';
+  /** Fixed with the delivery: an endpoint may move, and is counted as one all the same. */
+  readonly lane: Lane;
   readonly nextAttemptAt: number;
+  /** Its time has come, and its lane has no room yet. */
+  readonly waitsForLane: boolean;
   /** Wake-ups sent since the last attempt. */
   readonly sends: number;
   readonly sentAt: number;
@@ -46,10 +50,24 @@ export interface PendingDelivery extends DeliveryBase {
 export interface FinishedDelivery extends DeliveryBase {
   /** `skipped`: it was never tried, as its endpoint was disabled. */
   readonly status: 'delivered' | 'failed' | 'skipped';
+  /** Null when it was delivered, and for one that ended before reasons were kept. */
+  readonly reason: DeliveryEnd | null;
   readonly finishedAt: number;
 }
 
 export type Delivery = PendingDelivery | FinishedDelivery;
+
+/** Why it is not tried any more. `gone`: the receiver answered 410. */
+export const deliveryEnds = [
+  'schedule_over',
+  'gone',
+  'endpoint_disabled',
+  'endpoint_deleted',
+] as const;
+export type DeliveryEnd = (typeof deliveryEnds)[number];
+
+/** Deliveries that have a receiver in common: an endpoint's id, or an origin. */
+export type Lane = string;
 
 /** What a consumer reports of one POST. */
 export type DeliveryResult =

@@ -26,10 +26,16 @@ const someLimits: fc.Arbitrary<Limits> = fc.record({
   monthly_budget_usd: fc.option(fc.integer({ min: 0, max: 5 })),
   max_images_per_request: fc.constant(8),
   max_megapixels: fc.constant(null),
+  retention_hours: fc.constant(null),
   allowed_models: fc.constant(null),
 });
 
-const askedOf = (units: number) => ({ units, models: ['auto'], megapixels: 1 });
+const askedOf = (units: number) => ({
+  units,
+  models: ['auto'],
+  megapixels: 1,
+  retentionMs: null,
+});
 
 /** Mostly short steps; now and then a day, or backwards. */
 const someStep = fc.oneof(

@@ -20,7 +20,7 @@ const HOUR = 60 * MINUTE;
 const nextDay = Date.UTC(2026, 10, 22);
 const nextMonth = Date.UTC(2026, 11, 1);
 
-const one: Asked = { units: 1, models: ['auto'], megapixels: 1.048576 };
+const one: Asked = { units: 1, models: ['auto'], megapixels: 1.048576, retentionMs: null };
 const limitsWith = (changes: Partial<Limits>): Limits => ({ ...DEFAULT_LIMITS, ...changes });
 
 function tryAdmit(
@@ -312,6 +312,9 @@ describe('the caps on one request', () => {
     [{ max_megapixels: 0 }, { megapixels: null }, null],
     [{ max_megapixels: 1_000_000 }, { megapixels: 'unbounded' }, 'limit_exceeded'],
     [{ max_megapixels: null }, { megapixels: 'unbounded' }, null],
+    [{ retention_hours: 24 }, { retentionMs: 24 * HOUR }, null],
+    [{ retention_hours: 24 }, { retentionMs: 25 * HOUR }, 'limit_exceeded'],
+    [{ retention_hours: 24 }, { retentionMs: null }, null],
     [{ allowed_models: ['a', 'b'] }, { models: ['a', 'b'] }, null],
     [{ allowed_models: ['a', 'b'] }, { models: ['a', 'c', 'b'] }, 'model_not_allowed'],
     [{ allowed_models: ['sketch'] }, { models: ['auto'] }, 'model_not_allowed'],
@@ -332,6 +335,14 @@ describe('the caps on one request', () => {
       used: 5,
       retryAfterMs: null,
     });
+    expect(refusalOf({ retention_hours: 24 }, { asked: { retentionMs: 48 * HOUR } })).toMatchObject(
+      {
+        limit: 'retention_hours',
+        allowed: 24,
+        used: 48,
+        retryAfterMs: null,
+      },
+    );
     const models = ['a', 'c'];
     expect(refusalOf({ allowed_models: ['a'] }, { asked: { models } })).toMatchObject({
       limit: 'allowed_models',

@@ -66,7 +66,10 @@ describe('an account', () => {
       const { webhookSecret, ...shown } = { ...newAccount, version: 1 };
       expect(tenancy.createAccount(rows, newAccount, by)).toEqual({ account: shown, made: true });
       expect(tenancy.getAccount(rows)).toEqual(shown);
-      expect(loadAccount(rows.sql)).toEqual({ ...shown, webhookSecret });
+      expect(loadAccount(rows.sql)).toEqual({
+        ...{ ...shown, webhookSecret },
+        webhookSecretRotation: null,
+      });
       expect(loadUsage(rows.sql)).toMatchObject({ tokens: 100, refilledAt: now, unitsToday: 0 });
     }));
 

@@ -1,5 +1,6 @@
 /** What clients do with Foreman from the first key to the last image, over real HTTP. */
 import { createHash } from 'node:crypto';
+import { imageSize } from 'image-size';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeOpenAi, startFakeOpenAi } from '../support/fake-openai.ts';
 import { createApi, type Page, type Problem, type RequestView } from './support/api.ts';
@@ -333,6 +334,19 @@ describe('images', () => {
       );
       expect((await fetch(forged)).status).toBe(404);
     }
+  });
+
+  it('come smaller, in another format and to be saved, by link as by key', async () => {
+    const [image] = (await user.api.ended((await user.api.submit(sketch)).id)).images;
+    if (!image) throw new Error('there is no image');
+    const asked = 'width=32&format=jpeg&download=sunset';
+    const byLink = await fetch(`${image.signed_url}&${asked}`);
+    const bytes = Buffer.from(await byLink.arrayBuffer());
+    expect([byLink.status, byLink.headers.get('content-type')]).toEqual([200, 'image/jpeg']);
+    expect(byLink.headers.get('content-disposition')).toBe('attachment; filename="sunset.jpg"');
+    expect(imageSize(bytes)).toMatchObject({ type: 'jpg', width: 32, height: 32 });
+    const byKey = await user.api.fetch(`${image.url}?${asked}`);
+    expect(Buffer.from(await byKey.arrayBuffer()).equals(bytes)).toBe(true);
   });
 
   it('answer conditions and ranges', async () => {

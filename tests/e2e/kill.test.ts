@@ -8,10 +8,13 @@ import { type FakeOpenAi, startFakeOpenAi } from '../support/fake-openai.ts';
 import { isTerminal, type Page, type RequestView } from './support/api.ts';
 import { type Receiver, startReceiver } from './support/receiver.ts';
 import { type Server, startServer, type User } from './support/server.ts';
+import { newSubscriber, type Subscriber } from './support/subscriber.ts';
 import { inParallel, until } from './support/until.ts';
 
 const REQUESTS = 200;
 const MAX_RUNNING = 20;
+/** Each with three endpoints that are to hear of it. */
+const SUBSCRIBED = 24;
 /** Every tenth is drawn by Foreman itself. */
 const isSketch = (index: number) => index % 10 === 9;
 
@@ -22,6 +25,8 @@ let user: User;
 /** Nobody asks after this one's only request, whose call hangs when the server is killed. */
 let lonely: User;
 let lonelyId = '';
+let subscriber: Subscriber;
+let subscribed: string[] = [];
 
 /** Request id by index, of every submission that was answered 202. */
 const accepted = new Map<number, string>();
@@ -50,6 +55,7 @@ beforeAll(async () => {
   user = await server.createUser({ max_running: MAX_RUNNING });
   lonely = await server.createUser();
   for (const { webhookSecret } of [user, lonely]) receiver.trust(webhookSecret);
+  subscriber = await newSubscriber(server);
   const fields = { model: 'gpt-image-1', prompt: 'x', webhook_url: receiver.url('/lonely') };
   lonelyId = (await lonely.api.submit(fields, { 'x-correlation-id': 'lonely' })).id;
   await until('its call hangs', () => fake.open() === 1);
@@ -58,42 +64,58 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.close();
   await receiver?.close();
+  await subscriber?.receiver.close();
   await fake?.close();
 });
 
 /** As a careful client does it: the same key again until there is an answer. */
-async function submit(index: number): Promise<void> {
-  const id = await until(
-    `submission ${index} is answered`,
+function submitCarefully(
+  { api }: User,
+  fields: Record<string, unknown>,
+  headers: Record<string, string>,
+): Promise<string> {
+  return until(
+    'a submission is answered',
     () =>
-      user.api
-        .submit(
-          {
-            model: isSketch(index) ? 'sketch' : 'gpt-image-1',
-            prompt: `picture ${index}`,
-            ...(isSketch(index) ? { width: 128, height: 128 } : {}),
-            webhook_url: receiver.url('/events'),
-            metadata: { index: String(index) },
-          },
-          { 'x-correlation-id': correlationOf(index), 'idempotency-key': `kill-key-${index}` },
-        )
-        .then(
-          (request) => request.id,
-          (error: unknown) => {
-            // A dead server refuses the connection; an answer that refuses the request is a fault.
-            if (error instanceof TypeError) return null;
-            throw error;
-          },
-        ),
+      api.submit(fields, headers).then(
+        (request) => request.id,
+        (error: unknown) => {
+          // A dead server refuses the connection; an answer that refuses the request is a fault.
+          if (error instanceof TypeError) return null;
+          throw error;
+        },
+      ),
     60_000,
   );
-  accepted.set(index, id);
 }
+
+async function submit(index: number): Promise<void> {
+  const fields = {
+    model: isSketch(index) ? 'sketch' : 'gpt-image-1',
+    prompt: `picture ${index}`,
+    ...(isSketch(index) ? { width: 128, height: 128 } : {}),
+    webhook_url: receiver.url('/events'),
+    metadata: { index: String(index) },
+  };
+  const headers = {
+    'x-correlation-id': correlationOf(index),
+    'idempotency-key': `kill-key-${index}`,
+  };
+  accepted.set(index, await submitCarefully(user, fields, headers));
+}
+
+const submitSubscribed = (index: number) =>
+  submitCarefully(
+    subscriber.user,
+    { model: 'sketch', prompt: `sketch ${index}`, width: 64, height: 64 },
+    { 'idempotency-key': `subscribed-${index}` },
+  );
 
 describe('a server that is killed twice in the middle of 200 requests', () => {
   it('is killed while some are done, some run and some are queued, and again while it recovers', async () => {
     const indexes = Array.from({ length: REQUESTS }, (_, index) => index);
     const submitting = inParallel(indexes, 8, submit);
+    const subscribing = inParallel(indexes.slice(0, SUBSCRIBED), 2, submitSubscribed);
     await until('some requests are done', () => told().size >= 30);
     const atFirstKill = { told: told().size, running: fake.open(), accepted: accepted.size };
     await server.crash();
@@ -104,6 +126,7 @@ describe('a server that is killed twice in the middle of 200 requests', () => {
 
     await server.startAgain();
     await submitting;
+    subscribed = await subscribing;
     const before = told().size;
     await until('the recovery is under way', () => told().size >= before + 20, 60_000);
     const atSecondKill = { told: told().size, running: fake.open() };
@@ -231,5 +254,56 @@ describe('a server that is killed twice in the middle of 200 requests', () => {
         image.sha256,
       ]);
     });
+  });
+});
+
+describe('three endpoints that are told of each request: one good, one that fails twice, one that hangs', () => {
+  const heard = (kind: 'good' | 'flaky') =>
+    subscribed.filter((id) => subscriber.toldTo(kind).has(id)).length;
+
+  it('have heard of every one, but for the one that hangs', async () => {
+    const isComplete = () => heard('good') === SUBSCRIBED && heard('flaky') === SUBSCRIBED;
+    await until('all have heard', isComplete, 60_000).catch(() => {});
+    expect([heard('good'), heard('flaky')]).toEqual([SUBSCRIBED, SUBSCRIBED]);
+    expect(subscriber.toldTo('hanging').size).toBe(0);
+    expect(subscriber.receiver.forged).toEqual([]);
+  });
+
+  it('get one body with one id, each endpoint its own', () => {
+    const { received } = subscriber.receiver;
+    const ofId = new Map<string, Set<string>>();
+    const idsOf = new Map<string, Set<string>>();
+    for (const { deliveryId, path, body, event } of received) {
+      ofId.set(deliveryId, (ofId.get(deliveryId) ?? new Set()).add(`${path} ${body}`));
+      const key = `${path} ${event.data.id}`;
+      idsOf.set(key, (idsOf.get(key) ?? new Set()).add(deliveryId));
+    }
+    expect([...ofId.values(), ...idsOf.values()].filter(({ size }) => size !== 1)).toEqual([]);
+  });
+
+  it('find in the log what has happened', async () => {
+    const { endpoints, receiver: hooks, deliveriesOf } = subscriber;
+    const calls = Map.groupBy(hooks.received, ({ deliveryId }) => deliveryId);
+    const lost = 'The process that made this call went away.';
+    const read = async () => (await inParallel(subscribed, 8, deliveriesOf)).flat();
+    const log = await until(
+      'the log has the calls that were lost',
+      async () => {
+        const all = await read();
+        const isSettled = all
+          .filter(({ endpoint_id }) => endpoint_id !== endpoints.hanging)
+          .every(({ status }) => status === 'delivered');
+        const errors = all.flatMap(({ attempts }) => attempts.map(({ error }) => error));
+        return isSettled && errors.includes(lost) && all;
+      },
+      60_000,
+    );
+    expect(log).toHaveLength(3 * SUBSCRIBED);
+    for (const { id, endpoint_id, status, attempts } of log) {
+      const isHanging = endpoint_id === endpoints.hanging;
+      expect(status).toBe(isHanging ? 'pending' : 'delivered');
+      if (isHanging) expect(attempts.filter((attempt) => attempt.status !== null)).toEqual([]);
+      else expect(attempts.length).toBeGreaterThanOrEqual(calls.get(id)?.length ?? 1);
+    }
   });
 });

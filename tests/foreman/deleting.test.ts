@@ -42,7 +42,7 @@ async function tellD1({ foreman }: Tenant): Promise<void> {
   const news = await foreman.pullNews();
   await foreman.confirmNews({
     requests: news.requests.map(({ id, version }) => ({ id, version })),
-    deliveries: news.deliveries.map(({ id }) => id),
+    deliveries: news.deliveries,
     accountVersion: news.account?.account.version ?? null,
     audit: news.audit.map(({ id }) => id),
     last: false,
@@ -298,7 +298,7 @@ describe('a user who has been deleted', () => {
     await foreman.nudge({ request, attempt: 1 });
     await foreman.recheck([request]);
     await foreman.confirmNews({
-      ...{ requests: [{ id: request, version: 3 }], deliveries: [delivery] },
+      ...{ requests: [{ id: request, version: 3 }], deliveries: [{ id: delivery, finishedAt: 1 }] },
       ...{ accountVersion: 2, audit: [], last: true },
     });
     expect(answers).toEqual([

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { createAuthenticate } from '../../src/accounts/authenticate';
 import { createReadKey, issueKey } from '../../src/accounts/keys/text';
 import type { Scope } from '../../src/accounts/types';
+import { createContentRoutes } from '../../src/images/content-routes';
 import { imageIdOf } from '../../src/images/keys';
 import { imageUrl, signedQuery, signedUrl } from '../../src/images/links';
 import { createImageRoutes } from '../../src/images/routes';
-import type { ImageService } from '../../src/images/service';
 import type { ImageId } from '../../src/images/types';
 import { type HttpEnv, problemResponse, requestContext } from '../../src/platform/http';
 import { newId, type UserId } from '../../src/platform/ids';
@@ -17,10 +17,12 @@ import {
   bodyOf,
   boris,
   bucketWith,
+  contentOn,
   HOUR_MS,
   heldImage,
   images,
   imagesOn,
+  maker,
   NOW,
   pngOf,
   storeImage,
@@ -38,7 +40,7 @@ const annasKey = keyOf(anna);
 const borisKey = keyOf(boris);
 
 function appWith(
-  input: { images?: ImageService; now?: number; scopes?: readonly Scope[] } = {},
+  input: { bucket?: R2Bucket; now?: number; scopes?: readonly Scope[] } = {},
 ): OpenAPIHono<HttpEnv> {
   const now = () => input.now ?? NOW;
   const scopes = input.scopes ?? ['requests:read'];
@@ -52,10 +54,10 @@ function appWith(
   });
   const app = new OpenAPIHono<HttpEnv>();
   app.use(requestContext(origin));
-  app.route(
-    '/',
-    createImageRoutes({ authenticate, images: input.images ?? images, linkSecret, now }),
-  );
+  const { bucket = env.IMAGES } = input;
+  const deps = { authenticate, linkSecret, now };
+  app.route('/', createContentRoutes({ ...deps, content: contentOn({ bucket }) }));
+  app.route('/', createImageRoutes({ ...deps, images: imagesOn(bucket) }));
   app.onError((error, c) => {
     const { problem, details } = problemOf(error, c.get('correlationId'));
     if (problem.status === 500) throw error;
@@ -249,7 +251,7 @@ describe('who may not', () => {
   it('while R2 fails: 503 with Retry-After', async () => {
     const { image } = await storeImage();
     const down = () => Promise.reject(new Error('down'));
-    const broken = appWith({ images: imagesOn(bucketWith({ get: down, head: down })) });
+    const broken = appWith({ bucket: bucketWith({ get: down, head: down }) });
     for (const path of [contentPath(image.id), `/v1/images/${image.id}`]) {
       const answer = await get(path, { key: annasKey, app: broken });
       expect(answer.status).toBe(503);
@@ -335,12 +337,16 @@ describe('metadata', () => {
       id: image.id,
       url: imageUrl(origin, image.id),
       signed_url: linkTo(image.id, image.expiresAt),
+      manifest_url: `${origin}/v1/images/${image.id}/manifest`,
       width: 64,
       height: 48,
       media_type: 'image/png',
       bytes: 100,
       sha256: image.sha256,
       seed: 7,
+      model: maker.model,
+      provider: maker.provider,
+      provider_model: maker.providerModel,
       created_at: new Date(NOW).toISOString(),
       expires_at: new Date(NOW + HOUR_MS).toISOString(),
       request_id: requestId,
@@ -397,12 +403,16 @@ describe('bringing an image', () => {
       id,
       url: imageUrl(origin, id),
       signed_url: linkTo(id, NOW + HOUR_MS),
+      manifest_url: null,
       width: 64,
       height: 48,
       media_type: 'image/png',
       bytes: 1_000,
       sha256,
       seed: null,
+      model: null,
+      provider: null,
+      provider_model: null,
       created_at: new Date(NOW).toISOString(),
       expires_at: new Date(NOW + HOUR_MS).toISOString(),
       request_id: null,
@@ -510,7 +520,7 @@ describe('bringing an image', () => {
   it('while R2 fails: 503 with Retry-After', async () => {
     const down = () => Promise.reject(new Error('down'));
     const scopes: Scope[] = ['requests:write'];
-    const broken = appWith({ images: imagesOn(bucketWith({ put: down })), scopes });
+    const broken = appWith({ bucket: bucketWith({ put: down }), scopes });
     const answer = await post(png, {}, { app: broken });
     expect([answer.status, await codeOf(answer)]).toEqual([503, 'unavailable']);
     expect(answer.headers.get('retry-after')).toBe('5');

@@ -11,6 +11,7 @@ import {
   heldImage,
   images,
   imagesOn,
+  maker,
   NOW,
   storeImage,
   storeImages,
@@ -29,6 +30,7 @@ describe('a stored image', () => {
       mediaType: 'image/png',
       bytes: 100,
       seed: 7,
+      ...maker,
       createdAt: NOW,
       expiresAt: NOW + HOUR_MS,
     });
@@ -83,6 +85,7 @@ describe('while R2 fails', () => {
   const attempt = {
     attempt: 1,
     userId: anna,
+    maker,
     images: [heldImage()],
     retentionMs: HOUR_MS,
     now: NOW,

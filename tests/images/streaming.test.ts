@@ -14,6 +14,7 @@ import {
   heldImage,
   images,
   imagesOn,
+  maker,
   NOW,
   openImage,
   pngOf,
@@ -36,7 +37,7 @@ function storing(images_: readonly ImageSource[], bucket: R2Bucket = env.IMAGES)
   /** As a consumer does: what was stored of an attempt that failed is removed once it is settled. */
   const store = async (signal: AbortSignal = never) => {
     const attempt = { requestId, attempt: 1 };
-    const facts = { userId: anna, images: images_, retentionMs: HOUR_MS, now: NOW, signal };
+    const facts = { userId: anna, maker, images: images_, retentionMs: HOUR_MS, now: NOW, signal };
     const result = await service.store({ ...attempt, ...facts });
     if (result.outcome === 'stored') return result;
     await service.removeAttempt({ ...attempt, count: Math.max(1, images_.length) });

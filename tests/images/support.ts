@@ -1,15 +1,24 @@
 // Images stored the way a generation stores them, on the real bindings.
 import { env } from 'cloudflare:workers';
 import { createImageService } from '../../src/images/service';
+import { createImageContent, type ImageContent } from '../../src/images/serving';
+import { createSharedCache, type SharedCacheDeps } from '../../src/images/shared-cache';
 import { createImageStore } from '../../src/images/store';
 import type { ImageSource, OpenImage, StoredImage } from '../../src/images/types';
+import type { Codec } from '../../src/images/variants/codec';
+import { createVariants } from '../../src/images/variants/making';
+import { loadPhoton, startPhoton } from '../../src/images/variants/photon';
+import { createWasmCodec } from '../../src/images/variants/wasm-codec';
 import { newId, type RequestId, type UserId } from '../../src/platform/ids';
 import { createLogger, type Logger } from '../../src/platform/log';
+import { sleep } from '../../src/platform/patience';
 
 export const NOW = Date.UTC(2026, 10, 21, 12, 0, 0, 500);
 export const HOUR_MS = 3_600_000;
 export const anna = newId('usr', NOW);
 export const boris = newId('usr', NOW);
+/** What the test images are made by. */
+export const maker = { model: 'auto', provider: 'sketch', providerModel: 'sketch-1' };
 export const quiet: Logger = createLogger(() => {});
 
 /** A PNG of 64×48 pixels that has just this many bytes; `filler` fills what would be its pixels. */
@@ -96,6 +105,41 @@ export function imagesOn(
 
 export const images = imagesOn(env.IMAGES);
 
+/** What outlives an answer, to be waited for. */
+export const background: Promise<unknown>[] = [];
+export const settled = async () => {
+  await Promise.all(background.splice(0));
+};
+
+export const wasmCodec = createWasmCodec({
+  load: loadPhoton,
+  start: startPhoton,
+  sleep,
+  now: () => Date.now(),
+});
+
+/** What serves images, over the real bucket, cache and codec but for what is given. */
+export function contentOn(
+  input: Partial<Pick<SharedCacheDeps, 'cache' | 'sleep'>> & {
+    bucket?: R2Bucket;
+    codec?: Codec;
+  } = {},
+): ImageContent {
+  const { bucket = env.IMAGES, cache = caches.default, codec = wasmCodec } = input;
+  const inBackground = (work: Promise<unknown>) => void background.push(work);
+  const buckets = { IMAGES: bucket, IMAGES_EU: env.IMAGES_EU };
+  return createImageContent({
+    reader: imagesOn(bucket),
+    variants: createVariants({ buckets, codec, background: inBackground, log: quiet }),
+    shared: createSharedCache({
+      cache,
+      background: inBackground,
+      sleep: input.sleep ?? sleep,
+      log: quiet,
+    }),
+  });
+}
+
 export async function storeImages(
   input: {
     images?: readonly ImageSource[];
@@ -110,6 +154,7 @@ export async function storeImages(
     requestId,
     attempt: input.attempt ?? 1,
     userId: input.userId ?? anna,
+    maker,
     images: input.images ?? [heldImage()],
     retentionMs: input.retentionMs ?? HOUR_MS,
     now: NOW,

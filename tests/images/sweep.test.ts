@@ -1,9 +1,11 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { imageIdOf, objectKeyOf } from '../../src/images/keys';
+import { getBeside } from '../../src/images/beside';
+import { objectKeyOf } from '../../src/images/keys';
 import { deleteImageStatements, imageStatements, listObjectKeys } from '../../src/images/store';
 import type { StoredImage } from '../../src/images/types';
 import { newId, type RequestId } from '../../src/platform/ids';
+import { clearBuckets, clearRows, imageOf, indexRequest, putRows, rowIds } from './rows';
 import {
   anna,
   boris,
@@ -19,26 +21,19 @@ import {
 const LATER = NOW + HOUR_MS;
 
 beforeEach(async () => {
-  for (const bucket of [env.IMAGES, env.IMAGES_EU]) {
-    const { objects } = await bucket.list();
-    await bucket.delete(objects.map((object) => object.key));
-  }
-  await env.DB.batch([
-    env.DB.prepare('DELETE FROM images'),
-    env.DB.prepare('DELETE FROM requests'),
-  ]);
+  await clearBuckets();
+  await clearRows();
 });
 
+/** As the projector does: the request, and its images behind it. */
 async function index(requestId: RequestId, stored: readonly StoredImage[]) {
-  const statements = imageStatements(env.DB, { userId: anna, requestId, images: stored });
-  await env.DB.batch(statements);
+  await indexRequest({ id: requestId, images: stored });
+  await env.DB.batch(statementsOf(requestId, stored));
 }
 
-async function rows(): Promise<string[]> {
-  const { results } = await env.DB.prepare('SELECT id FROM images ORDER BY id').all<{
-    id: string;
-  }>();
-  return results.map((row) => row.id);
+function statementsOf(requestId: RequestId, images: readonly StoredImage[]) {
+  const news = { userId: anna, requestId, version: 1, images, isRevised: false };
+  return imageStatements(env.DB, news);
 }
 
 it('sweeps what is past its time and nothing else; a second run finds nothing', async () => {
@@ -51,7 +46,7 @@ it('sweeps what is past its time and nothing else; a second run finds nothing', 
   expect(await images.sweepExpired({ now: LATER })).toBe(2);
   expect(await listObjectKeys(env.IMAGES, old.requestId)).toEqual([]);
   expect(await listObjectKeys(env.IMAGES, fresh.requestId)).toHaveLength(1);
-  expect(await rows()).toEqual(fresh.stored.map((image) => image.id));
+  expect(await rowIds()).toEqual(fresh.stored.map((image) => image.id));
   expect(await images.sweepExpired({ now: LATER })).toBe(0);
 });
 
@@ -68,9 +63,9 @@ it('keeps the rows of objects that R2 would not delete, for the next run', async
   await index(requestId, stored);
   const broken = imagesOn(bucketWith({ delete: () => Promise.reject(new Error('down')) }));
   await expect(broken.sweepExpired({ now: LATER })).rejects.toThrow('down');
-  expect(await rows()).toHaveLength(1);
+  expect(await rowIds()).toHaveLength(1);
   expect(await images.sweepExpired({ now: LATER })).toBe(1);
-  expect(await rows()).toEqual([]);
+  expect(await rowIds()).toEqual([]);
 });
 
 describe('each of two buckets', () => {
@@ -87,22 +82,20 @@ describe('each of two buckets', () => {
       expect(await listObjectKeys(env.IMAGES_EU, requestId)).toEqual([]);
     }
     expect(await listObjectKeys(env.IMAGES_EU, fresh.requestId)).toHaveLength(1);
-    expect(await rows()).toEqual([]);
+    expect(await rowIds()).toEqual([]);
   });
 
   it('is swept while the other fails, with its rows, however many of the other’s are due', async () => {
     const [here, there] = [await storeImages(), await storeImages(inEurope())];
-    const many = Array.from({ length: 1_001 }, () => {
-      const id = imageIdOf({ requestId: newId('req', NOW), attempt: 1, index: 0 });
-      return here.stored.map((image) => ({ ...image, id, expiresAt: NOW }));
-    }).flat();
-    await index(here.requestId, many);
+    const many = Array.from({ length: 501 }, () => imageOf());
+    await index(here.requestId, here.stored);
+    await putRows(many);
     await index(there.requestId, there.stored);
     const broken = imagesOn(bucketWith({ delete: () => Promise.reject(new Error('down')) }));
     await expect(broken.sweepExpired({ now: LATER })).rejects.toThrow('down');
     expect(await listObjectKeys(env.IMAGES, here.requestId)).toHaveLength(1);
     expect(await listObjectKeys(env.IMAGES_EU, there.requestId)).toEqual([]);
-    expect(await rows()).toEqual(many.map(({ id }) => id).sort());
+    expect(await rowIds()).toEqual([...many, ...here.stored].map(({ id }) => id).sort());
   });
 
   it('remembers for itself how far the sweep of its uploads has come', async () => {
@@ -119,25 +112,87 @@ describe('each of two buckets', () => {
   });
 });
 
-it('one run is bounded and the next goes on', async () => {
-  const requestId = newId('req', NOW);
-  const { stored } = await storeImages();
-  const many = Array.from({ length: 1_050 }, () => {
-    const id = imageIdOf({ requestId: newId('req', NOW), attempt: 1, index: 0 });
-    return stored.map((image) => ({ ...image, id }));
-  }).flat();
-  await index(requestId, many);
-  await images.sweepExpired({ now: LATER });
-  expect(await rows()).toHaveLength(50);
-  await images.sweepExpired({ now: LATER });
-  expect(await rows()).toEqual([]);
+it('one run gets through 10,000 images and the next goes on', async () => {
+  await putRows(Array.from({ length: 10_050 }, () => imageOf()));
+  expect(await images.sweepExpired({ now: LATER })).toBe(10_000);
+  expect(await rowIds()).toHaveLength(50);
+  expect(await images.sweepExpired({ now: LATER })).toBe(50);
+});
+
+describe('what lies beside an image', () => {
+  const put = (key: string, expiresAt: number) =>
+    env.IMAGES.put(key, '', { customMetadata: { expires_at: String(expiresAt) } });
+
+  it('goes with it, whatever it says of its own time, and leaves what is beside others', async () => {
+    const old = await storeImages({ images: [heldImage(), heldImage()] });
+    const fresh = await storeImages({
+      requestId: old.requestId,
+      attempt: 2,
+      retentionMs: 2 * HOUR_MS,
+    });
+    await index(old.requestId, old.stored);
+    const keyOf = (attempt: number, index: number) =>
+      objectKeyOf({ requestId: old.requestId, attempt, index });
+    for (const key of [keyOf(1, 0), keyOf(1, 1), keyOf(2, 0)]) {
+      await put(`${key}@thumbnail`, NOW + 2 * HOUR_MS);
+      await put(`${key}.part`, NOW + 2 * HOUR_MS);
+    }
+    expect(fresh.stored).toHaveLength(1);
+    expect(await images.sweepExpired({ now: LATER })).toBe(2);
+    expect(await listObjectKeys(env.IMAGES, old.requestId)).toEqual([
+      keyOf(2, 0),
+      `${keyOf(2, 0)}.part`,
+      `${keyOf(2, 0)}@thumbnail`,
+    ]);
+  });
+
+  it('is no image of its own, with no row and past its time', async () => {
+    const { requestId } = await storeImages();
+    const key = objectKeyOf({ requestId, attempt: 1, index: 0 });
+    await put(`${key}@thumbnail`, LATER);
+    expect(await images.sweepExpired({ now: LATER })).toBe(1);
+    expect(await listObjectKeys(env.IMAGES, requestId)).toEqual([]);
+  });
+
+  it('is found in as few looks as it takes, and only as far as looks reach', async () => {
+    const keys = ['1', '2', '4', '7'].map((name) => `images/req_0${name.repeat(26)}/1/0`);
+    const beside = keys.flatMap((key) => [`${key}.part`, `${key}@a`, `${key}@b`]);
+    for (const key of [...keys, ...beside]) await env.IMAGES.put(key, '');
+    let lists = 0;
+    const pages = {
+      list: (options?: R2ListOptions) => {
+        lists += 1;
+        return env.IMAGES.list({ ...options, limit: 4 });
+      },
+    };
+    const all = await getBeside(pages, { keys, looks: 100 });
+    expect({ ...all, beside: all.beside.sort() }).toEqual({ beside, complete: 4, looks: lists });
+    const some = await getBeside(pages, { keys, looks: 2 });
+    expect(some).toMatchObject({ complete: 2, looks: 2 });
+    expect(await getBeside(env.IMAGES, { keys, looks: 100 })).toMatchObject({
+      complete: 4,
+      looks: 1,
+    });
+  });
+});
+
+it('an image that outlasts those before it keeps no other from being swept', async () => {
+  const many = Array.from(
+    { length: 1_001 },
+    (_, at) => `images/${newId('req', NOW - 2_000 + at)}/1/0`,
+  );
+  const metadata = { customMetadata: { expires_at: String(LATER + 1) } };
+  await Promise.all(many.map((key) => env.IMAGES.put(key, '', metadata)));
+  const orphan = await storeImages();
+  expect(await images.sweepExpired({ now: LATER })).toBe(1);
+  expect(await listObjectKeys(env.IMAGES, orphan.requestId)).toEqual([]);
 });
 
 it('the index takes the same news twice', async () => {
   const { requestId, stored } = await storeImages({ images: [heldImage(), heldImage()] });
   await index(requestId, stored);
   await index(requestId, stored);
-  expect(await rows()).toHaveLength(2);
+  expect(await rowIds()).toHaveLength(2);
   const row = await env.DB.prepare('SELECT * FROM images WHERE id = ?').bind(stored[0]?.id).first();
   expect(row).toMatchObject({
     user_id: anna,
@@ -152,20 +207,16 @@ it('the index takes the same news twice', async () => {
 it('news of a request that come after its tombstone bring no row back', async () => {
   const { requestId, stored } = await storeImages();
   await index(requestId, stored);
-  const tombstone = env.DB.prepare(
-    `INSERT INTO requests (id, user_id, kind, status, model, created_at, updated_at, deadline_at,
-       cost_micros, version, metadata, state)
-     VALUES (?, ?, '', 'deleted', '', 0, 0, 0, 0, 5, '{}', '{}')`,
-  ).bind(requestId, anna);
-  await env.DB.batch([tombstone, ...deleteImageStatements(env.DB, { userId: anna, requestId })]);
-  expect(await rows()).toEqual([]);
-  await index(requestId, stored);
-  expect(await rows()).toEqual([]);
+  await indexRequest({ id: requestId, status: 'deleted' });
+  await env.DB.batch(deleteImageStatements(env.DB, { userId: anna, requestId }));
+  expect(await rowIds()).toEqual([]);
+  await env.DB.batch(statementsOf(requestId, stored));
+  expect(await rowIds()).toEqual([]);
 });
 
 it('the rows of a request are deleted for its own user only', async () => {
   const { requestId, stored } = await storeImages();
   await index(requestId, stored);
   await env.DB.batch(deleteImageStatements(env.DB, { userId: boris, requestId }));
-  expect(await rows()).toHaveLength(1);
+  expect(await rowIds()).toHaveLength(1);
 });

@@ -100,6 +100,7 @@ describe('open to the origins that are named', () => {
       'idempotent-replayed',
       'link',
       'location',
+      'preference-applied',
       'ratelimit',
       'ratelimit-policy',
       'retry-after',

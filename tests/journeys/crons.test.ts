@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { faulted, faults } from '../support/worker';
 import {
   advance,
@@ -80,5 +80,36 @@ describe('the sweep of images', () => {
     expect(await count('images', 'request_id = ?', old.id)).toBe(0);
     expect(await objectKeys(young.id)).toHaveLength(1);
     expect((await http('GET', images[0]?.signed_url ?? '')).status).toBeGreaterThanOrEqual(404);
+  });
+});
+
+describe('the search for orphans', () => {
+  it('brings back what D1 has lost, and tells of bytes that are gone', async () => {
+    const client = await newClient();
+    const [forgotten, lost] = [await client.submit(), await client.submit()];
+    for (const { id } of [forgotten, lost]) {
+      await client.reached(id, 'succeeded');
+      await until(async () => expect(await count('images', 'request_id = ?', id)).toBe(1));
+    }
+    await env.DB.prepare('DELETE FROM images WHERE request_id = ?').bind(forgotten.id).run();
+    await env.IMAGES.delete(await objectKeys(lost.id));
+    advance(2 * DAY_MS + 1);
+    const lines: { level: string; event: string; job?: string }[] = [];
+    for (const level of ['info', 'error'] as const) {
+      vi.spyOn(console, level).mockImplementation((line) => lines.push(JSON.parse(String(line))));
+    }
+    await runCrons();
+    expect(await count('images', 'request_id = ?', forgotten.id)).toBe(1);
+    expect(await count('images', 'request_id = ?', lost.id)).toBe(0);
+    const said = (level: 'info' | 'error') => lines.filter((line) => line.level === level);
+    expect(said('info').filter(({ job }) => job === 'orphaned_images')).toEqual([
+      {
+        level: 'info',
+        event: 'cron.done',
+        job: 'orphaned_images',
+        counts: { orphans: 0, restored: 1, lost: 1 },
+      },
+    ]);
+    expect(said('error')).toMatchObject([{ event: 'image.lost', request_id: lost.id }]);
   });
 });

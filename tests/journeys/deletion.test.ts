@@ -31,7 +31,9 @@ describe('DELETE', () => {
     const { id } = await client.submit({ n: 2 });
     const { images } = await client.reached(id, 'succeeded');
     await indexed(id, 'succeeded');
-    expect(await objectKeys(id)).toHaveLength(2);
+    await env.IMAGES.put(`images/${id}/1/0@thumbnail`, 'bytes');
+    await env.IMAGES.put(`images/${id}/1/1.part`, 'bytes');
+    expect(await objectKeys(id)).toHaveLength(4);
     expect((await client.call('DELETE', `/v1/requests/${id}`)).status).toBe(204);
     expect(await objectKeys(id)).toEqual([]);
     expect((await client.call('GET', `/v1/requests/${id}`)).status).toBe(404);

@@ -206,3 +206,53 @@ describe('webhooks of one user', () => {
     expect(new Set(pairs).size).toBe(3);
   });
 });
+
+describe('webhook endpoints', () => {
+  async function subscribe(client: Client, hook: Receiver, events: readonly string[]) {
+    const response = await client.call('POST', '/v1/webhooks', { body: { url: hook.url, events } });
+    expect(response.status).toBe(201);
+    return response.json<{ id: string; secret: string }>();
+  }
+  const told = (hook: Receiver) => hook.posts.map((post) => post.json() as { type: string });
+
+  it('that hang take five calls, and neither the others nor a request’s own URL wait for them', async () => {
+    const gate = held(() => new Response(null, { status: 204 }));
+    const [hanging, good, own] = [receiver(gate.answer), receiver(), receiver()];
+    const client = await newClient();
+    await subscribe(client, hanging, ['*']);
+    await subscribe(client, good, ['*']);
+    const requests = await Promise.all([0, 1, 2, 3].map(() => ended(client, own)));
+    await until(() => expect(good.posts).toHaveLength(12));
+    await until(() => expect(own.posts).toHaveLength(4));
+    expect(hanging.posts).toHaveLength(5);
+    gate.open();
+    await until(() => expect(hanging.posts).toHaveLength(12));
+    expect([bodies(hanging), ids(hanging).size]).toEqual([bodies(good), 12]);
+    expect(new Set([...ids(hanging), ...ids(good), ...ids(own)]).size).toBe(28);
+    for (const { id } of requests) {
+      const types = told(good).filter((event) => JSON.stringify(event).includes(id));
+      expect(types.map(({ type }) => type).sort()).toEqual([
+        'request.queued',
+        'request.running',
+        'request.succeeded',
+      ]);
+    }
+  });
+
+  it('are signed for with their own secret, and what a disabled one misses is in the log', async () => {
+    const [hook, other] = [receiver(), receiver()];
+    const client = await newClient();
+    const { secret } = await subscribe(client, hook, ['request.succeeded']);
+    const { id } = await subscribe(client, other, ['request.succeeded']);
+    await client.call('POST', `/v1/webhooks/${id}/disable`);
+    const request = await client.submit();
+    await until(() => expect(hook.posts).toHaveLength(1));
+    const [post] = hook.posts;
+    new Webhook(secret).verify(post?.text() ?? '', Object.fromEntries(post?.headers ?? []));
+    await until(async () => {
+      const log = await client.deliveries(request.id);
+      expect(log.map(({ status }) => status).sort()).toEqual(['delivered', 'skipped']);
+    });
+    expect(other.posts).toEqual([]);
+  });
+});

@@ -35,6 +35,7 @@ export function specOf(overrides: Partial<RequestSpec> = {}): RequestSpec {
     floorMicros: 0,
     onBudget: 'reject',
     retryUnknown: true,
+    retentionMs: null,
     webhook: null,
     retryOf: null,
     parentId: null,

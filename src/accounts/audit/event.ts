@@ -2,7 +2,7 @@
 import type { By } from '../../platform/actor';
 import { type AuditId, newId, type UserId } from '../../platform/ids';
 import type { JsonObject } from '../../platform/json';
-import { type Actor, type Credential, externalIdOf } from '../types';
+import { type Actor, type Credential, externalIdOf, holderOf } from '../types';
 
 export const auditActions = [
   'user.created',
@@ -16,6 +16,14 @@ export const auditActions = [
   'key.revoked',
   'key.first_used',
   'request.deleted',
+  'image.deleted',
+  'webhook.created',
+  'webhook.changed',
+  'webhook.deleted',
+  'webhook.secret_rotated',
+  'webhook.replayed',
+  'webhook.disabled',
+  'webhook.enabled',
   'style.created',
   'style.changed',
   'style.deleted',
@@ -42,10 +50,11 @@ export interface AuditEvent {
 
 /** A client that acts on its own things. */
 export function byOf(credential: Credential): By {
+  const holder = holderOf(credential);
   const actor: Actor =
-    credential.via === 'key'
-      ? { type: 'key', id: credential.keyId }
-      : { type: 'token', id: externalIdOf(credential) };
+    holder.via === 'key'
+      ? { type: 'key', id: holder.keyId }
+      : { type: 'token', id: externalIdOf(holder) };
   return { actor, from: credential.from };
 }
 

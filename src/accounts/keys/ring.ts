@@ -14,6 +14,7 @@ import type {
   KeyId,
   KeyRecord,
   Scope,
+  TicketCredential,
   TokenCredential,
 } from '../types';
 
@@ -160,8 +161,20 @@ const dayOf = (at: number) => Math.floor(at / DAY_MS);
 type Grant = Pick<KeyRecord, 'name' | 'scopes' | 'expiresAt'>;
 
 function grantOf({ sql, now }: RowsNow, credential: Credential): Grant | null {
-  const grant = credential.via === 'key' ? grantOfKey(sql, credential) : grantOfToken(credential);
+  const grant = grantBefore(sql, credential);
   return grant && !hasExpired(grant, now) ? grant : null;
+}
+
+/** Whether it has expired is another question. */
+function grantBefore(sql: SqlStorage, credential: Credential): Grant | null {
+  switch (credential.via) {
+    case 'key':
+      return grantOfKey(sql, credential);
+    case 'token':
+      return grantOfToken(credential);
+    case 'ticket':
+      return grantOfTicket(sql, credential);
+  }
 }
 
 const hasExpired = ({ expiresAt }: Pick<KeyRecord, 'expiresAt'>, now: number) =>
@@ -174,11 +187,24 @@ function grantOfKey(sql: SqlStorage, { keyId, secretHash }: KeyCredential): Gran
   return key && key.revokedAt === null && sameHash(key.secretHash, secretHash) ? key : null;
 }
 
-const grantOfToken = ({ subject, scopes, expiresAt }: TokenCredential): Grant => ({
+const grantOfToken = ({
+  subject,
+  scopes,
+  expiresAt,
+}: Pick<TokenCredential, 'subject' | 'scopes' | 'expiresAt'>): Grant => ({
   name: subject,
   scopes,
   expiresAt,
 });
+
+/** It was signed here, so it names a key by its id alone. It reads, whatever else its minter may do. */
+function grantOfTicket(sql: SqlStorage, { mintedBy }: TicketCredential): Grant | null {
+  const key = mintedBy.via === 'key' ? rows.findKey(sql, mintedBy.keyId) : null;
+  const minter = mintedBy.via === 'token' ? grantOfToken(mintedBy) : key;
+  if (!minter || (key && key.revokedAt !== null)) return null;
+  const { name, scopes, expiresAt } = minter;
+  return { name, scopes: scopes.filter((scope) => scope === 'requests:read'), expiresAt };
+}
 
 function sameHash(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];

@@ -12,7 +12,13 @@ const OLD = 'KEY_SIGNING_SECRETS_OLD';
 const MAX_VERSION = 127;
 const MIN_SECRET_CHARS = 32;
 /** An old secret that opened something else besides would be one that cannot retire. */
-const OTHER_SECRETS = ['ADMIN_TOKEN', 'KEY_SIGNING_SECRET', 'LINK_SIGNING_SECRET'] as const;
+const OTHER_SECRETS = [
+  'ADMIN_TOKEN',
+  'KEY_SIGNING_SECRET',
+  'LINK_SIGNING_SECRET',
+  'SIGNING_SECRET',
+  'SIGNING_SECRET_PREVIOUS',
+] as const;
 const OLD_SHAPE =
   'must be a JSON object whose names are versions and whose values are the secrets of these, ' +
   `of ${MIN_SECRET_CHARS} characters or more`;
@@ -23,6 +29,8 @@ const varsSchema = z.object({
   ADMIN_TOKEN: text,
   KEY_SIGNING_SECRET: text,
   LINK_SIGNING_SECRET: text,
+  SIGNING_SECRET: text,
+  SIGNING_SECRET_PREVIOUS: text,
   [VERSION]: text,
   [OLD]: text,
 });

@@ -7,7 +7,7 @@ export interface StreamEvent {
   readonly data: { type: string; timestamp: string; sequence: number; data: RequestView };
 }
 
-/** Reads until the stream ends or `enough` says so, and then hangs up. */
+/** Reads until the stream ends or `enough` says so, and then hangs up. None: there are no more. */
 export async function readEvents(
   api: Api,
   input: { id: string; after?: number; enough?: (events: readonly StreamEvent[]) => boolean },
@@ -17,6 +17,7 @@ export async function readEvents(
     headers: input.after === undefined ? {} : { 'last-event-id': String(input.after) },
     signal: AbortSignal.any([hangUp.signal, AbortSignal.timeout(60_000)]),
   });
+  if (response.status === 204) return [];
   const type = response.headers.get('content-type');
   if (response.status !== 200 || !type?.startsWith('text/event-stream') || !response.body) {
     throw new Error(`No event stream: ${response.status} ${type}`);

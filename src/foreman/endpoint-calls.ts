@@ -1,0 +1,219 @@
+/**
+ * What a user does to its webhook endpoints and to the secrets that sign. Whoever calls brings the ids
+ * and the secrets, so that a call which is made again finds its work done.
+ */
+import { auditEvent, byOf } from '../accounts/audit/event';
+import { createAudit } from '../accounts/audit/rows';
+import * as accounts from '../accounts/limits';
+import type { Credential } from '../accounts/types';
+import type { JsonObject } from '../platform/json';
+import * as deliveries from '../webhooks/deliveries';
+import { isReplay, rotated } from '../webhooks/endpoints/secrets';
+import {
+  type Endpoint,
+  type EndpointChanges,
+  type EndpointSecret,
+  MAX_ENDPOINTS,
+  type SecretRotation,
+} from '../webhooks/endpoints/types';
+import type { FinishedDelivery } from '../webhooks/types';
+import { clientCall } from './client-call';
+import type { Desk } from './desk';
+import { disableEndpoint, enableEndpoint } from './endpoint-status';
+import { defaultSecrets, endpointOf, endpointsOf, removeEndpoint, saveEndpoint } from './endpoints';
+import { keepDelivery } from './lanes';
+import { endDeliveriesOf } from './telling';
+import { wakeProjector } from './waking';
+
+interface Named {
+  readonly id: string;
+}
+
+export type CreateEndpointAnswer =
+  | { readonly endpoint: Endpoint; readonly replayed: boolean }
+  | { readonly refusal: 'mismatch' | 'too_many' };
+
+export const endpointCalls = {
+  createEndpoint: clientCall('requests:write', createEndpoint),
+
+  listEndpoints: clientCall('requests:read', (desk) => ({ endpoints: endpointsOf(desk) })),
+
+  getEndpoint: clientCall('requests:read', (desk, { id }: Named) => endpointOf(desk, id)),
+
+  /** For whoever is to change it, or to send something to it. */
+  endpointToChange: clientCall('requests:write', (desk, { id }: Named) => endpointOf(desk, id)),
+
+  changeEndpoint: clientCall('requests:write', changeEndpoint),
+
+  /** It may be gone already. Its deliveries end, but for a POST that is under way. */
+  deleteEndpoint: clientCall('requests:write', (desk, { id, credential }: Acted & Named) => {
+    const endpoint = endpointOf(desk, id);
+    if (!endpoint) return {};
+    removeEndpoint(desk, endpoint.id);
+    endDeliveriesOf(desk, endpoint.id, 'endpoint_deleted');
+    record(desk, { action: 'webhook.deleted', endpoint, credential });
+    return {};
+  }),
+
+  rotateEndpointSecret: clientCall('requests:write', rotateEndpointSecret),
+
+  rotateDefaultSecret: clientCall('requests:write', rotateDefaultSecret),
+
+  disableEndpoint: clientCall('requests:write', (desk, { id, credential }: Acted & Named) => {
+    const endpoint = endpointOf(desk, id);
+    return (
+      endpoint && disableEndpoint(desk, endpoint, { reason: 'requested', by: byOf(credential) })
+    );
+  }),
+
+  keepPing: clientCall(
+    'requests:write',
+    (desk, { ping }: { readonly ping: FinishedDelivery & Pinged }) => {
+      if (!endpointOf(desk, ping.endpointId)) return null;
+      keepPing(desk, ping);
+      return {};
+    },
+  ),
+
+  /** Enabled by a ping that was delivered to where it is now. */
+  enableEndpoint: clientCall(
+    'requests:write',
+    (desk, { ping, credential }: Acted & { readonly ping: FinishedDelivery & Pinged }) => {
+      const endpoint = endpointOf(desk, ping.endpointId);
+      if (!endpoint) return null;
+      keepPing(desk, ping);
+      if (ping.status !== 'delivered') return { endpoint };
+      if (endpoint.url !== ping.url) return { endpoint: null };
+      return { endpoint: enableEndpoint(desk, endpoint, byOf(credential)) };
+    },
+  ),
+};
+
+interface Acted {
+  readonly credential: Credential;
+}
+
+interface Pinged {
+  readonly endpointId: Endpoint['id'];
+}
+
+function createEndpoint(
+  desk: Desk,
+  { endpoint, credential }: Acted & { readonly endpoint: Endpoint },
+): CreateEndpointAnswer {
+  const endpoints = endpointsOf(desk);
+  const same = endpoints.find(({ id }) => id === endpoint.id);
+  if (same) return { endpoint: same, replayed: false };
+  const { madeBy } = endpoint;
+  const first = endpoints.find((other) =>
+    isReplay({ madeBy: other.madeBy?.key ?? null, at: other.createdAt }, madeBy?.key ?? null, desk),
+  );
+  if (first) {
+    if (first.madeBy?.fingerprint !== madeBy?.fingerprint) return { refusal: 'mismatch' };
+    return { endpoint: first, replayed: true };
+  }
+  if (endpoints.length >= MAX_ENDPOINTS) return { refusal: 'too_many' };
+  saveEndpoint(desk, endpoint);
+  const details = { host: hostOf(endpoint), events: [...endpoint.events] };
+  record(desk, { action: 'webhook.created', endpoint, credential, details });
+  return { endpoint, replayed: false };
+}
+
+function changeEndpoint(
+  desk: Desk,
+  { id, changes, credential }: Acted & Named & { readonly changes: EndpointChanges },
+): Endpoint | null {
+  const endpoint = endpointOf(desk, id);
+  if (!endpoint) return null;
+  const { url = endpoint.url, events = endpoint.events } = changes;
+  const { description = endpoint.description } = changes;
+  const details = {
+    ...(url === endpoint.url ? {} : { host: { from: hostOf(endpoint), to: hostOf({ url }) } }),
+    ...(events.join() === endpoint.events.join() ? {} : { events: [...events] }),
+    ...(description === endpoint.description ? {} : { description: 'changed' }),
+  };
+  if (Object.keys(details).length === 0) return endpoint;
+  // What failed is not what it is now.
+  const failingSince = url === endpoint.url ? endpoint.failingSince : null;
+  const next = { ...endpoint, url, events, description, failingSince, updatedAt: desk.now };
+  saveEndpoint(desk, next);
+  record(desk, { action: 'webhook.changed', endpoint, credential, details });
+  return next;
+}
+
+function rotateEndpointSecret(
+  desk: Desk,
+  { id, rotation, credential }: Acted & Named & { readonly rotation: SecretRotation },
+): Endpoint | null {
+  const endpoint = endpointOf(desk, id);
+  if (!endpoint) return null;
+  const { overlapMs, secret, madeBy } = rotation;
+  const [newest] = endpoint.secrets;
+  if (newest?.secret === secret) return endpoint;
+  if (newest && isReplay({ madeBy: newest.madeBy, at: newest.createdAt }, madeBy, desk)) {
+    return endpoint;
+  }
+  const next: EndpointSecret = { secret, madeBy, createdAt: desk.now, expiresAt: null };
+  const secrets = rotated(endpoint.secrets, next, { overlapMs, now: desk.now });
+  const changed = { ...endpoint, secrets, updatedAt: desk.now };
+  saveEndpoint(desk, changed);
+  const details = { overlap_seconds: overlapMs / 1_000 };
+  record(desk, { action: 'webhook.secret_rotated', endpoint, credential, details });
+  return changed;
+}
+
+/** What signs now, and until when the one before it does. Null without an account. */
+function rotateDefaultSecret(
+  desk: Desk,
+  { rotation, credential }: Acted & { readonly rotation: SecretRotation },
+): { readonly secret: string; readonly previousExpiresAt: number | null } | null {
+  const account = accounts.loadAccount(desk.sql);
+  if (!account) return null;
+  const { secret, overlapMs, madeBy } = rotation;
+  const last = account.webhookSecretRotation;
+  const isSame = account.webhookSecret === secret || (last && isReplay(last, madeBy, desk));
+  if (isSame) {
+    const ends = last?.previous?.expiresAt ?? null;
+    return { secret: account.webhookSecret, previousExpiresAt: ends };
+  }
+  const overlap = { overlapMs, now: desk.now };
+  const [, old] = rotated(defaultSecrets(account), { secret, expiresAt: null }, overlap);
+  const expiresAt = old?.expiresAt ?? null;
+  const previous = old && expiresAt !== null ? { secret: old.secret, expiresAt } : null;
+  const webhookSecretRotation = { at: desk.now, madeBy, previous };
+  accounts.saveAccount(desk.sql, { ...account, webhookSecret: secret, webhookSecretRotation });
+  const details = { overlap_seconds: overlapMs / 1_000 };
+  const what = { userId: account.userId, target: null, details };
+  createAudit(
+    desk.sql,
+    auditEvent(byOf(credential), { action: 'webhook.secret_rotated', ...what }, desk.now),
+  );
+  return { secret, previousExpiresAt: expiresAt };
+}
+
+function keepPing(desk: Desk, ping: FinishedDelivery): void {
+  if (deliveries.getOne(desk.sql, ping.id)) return;
+  keepDelivery(desk, null, ping);
+  wakeProjector(desk, ping.userId);
+}
+
+/** A URL may have a secret in its path: the record has its host only. */
+const hostOf = ({ url }: Pick<Endpoint, 'url'>) => new URL(url).host;
+
+function record(
+  desk: Desk,
+  what: {
+    readonly action:
+      | 'webhook.created'
+      | 'webhook.changed'
+      | 'webhook.deleted'
+      | 'webhook.secret_rotated';
+    readonly endpoint: Endpoint;
+    readonly credential: Credential;
+    readonly details?: JsonObject;
+  },
+): void {
+  const { action, endpoint, credential, details = { host: hostOf(endpoint) } } = what;
+  const event = { action, userId: endpoint.userId, target: endpoint.id, details };
+  createAudit(desk.sql, auditEvent(byOf(credential), event, desk.now));
+}
