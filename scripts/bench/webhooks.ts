@@ -2,7 +2,7 @@
 // gets 1,000 events. In turns A answers at once, or hangs on every call until Foreman gives it up
 // after 15 s. Counted is the time from an event to its arrival at B and C, by one machine's clock.
 //
-//   npm run bench:webhooks [-- --events 1000 --per-second 8]
+//   npm run bench:webhooks [-- --events 1000 --per-second 4]
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Server, startServer, type User } from '../../tests/e2e/support/server.ts';
@@ -117,7 +117,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       events: { type: 'string', default: '1000' },
-      'per-second': { type: 'string', default: '8' },
+      'per-second': { type: 'string', default: '4' },
     },
   });
   const events = Math.min(10_000, Math.max(30, Number(values.events) || 0));

@@ -155,21 +155,23 @@ export function createRequestService(deps: {
     return Promise.allSettled(answers.map((answer) => submitted(credential, answer)));
   };
 
-  const wait: RequestService['wait'] = async (input) => {
+  const wait: RequestService['wait'] = async ({ credential, id, hungUp, known, ...input }) => {
+    // No more than these crosses to the foreman.
+    const named = { credential, id };
     const until = deps.now() + input.ms;
     const isOver = (state: RequestState) => input.until(state) || isTerminal(state);
     // A foreman that moves or restarts drops the watch: then it is watched anew.
     for (let watches = 0; watches < MAX_WATCHES && deps.now() < until; watches += 1) {
-      const watch = await deps.foreman(input.credential.userId).watch(input);
+      const watch = await deps.foreman(credential.userId).watch(named);
       if (!watch) break;
       const ended = await nextThat(isOver, watch, {
         timeLeftMs: () => until - deps.now(),
-        hungUp: input.hungUp,
+        hungUp,
       });
       if (ended) return ended;
-      if (input.hungUp.aborted) return input.known;
+      if (hungUp.aborted) return known;
     }
-    return get(input);
+    return get(named);
   };
 
   return {

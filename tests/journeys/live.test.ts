@@ -39,18 +39,23 @@ describe('following a request', () => {
   it.each(['evict', 'abort'] as const)(
     'brings every version once, though its foreman goes away (%s)',
     async (goAway) => {
-      const { answer, open } = held(image);
-      openai(serverError, answer);
+      const [fails, succeeds] = [held(serverError), held(image)];
+      const calls = openai(fails.answer, succeeds.answer);
       const client = await newClient();
       const { id } = await client.submit({ model: 'gpt-image-1' });
-      await until(async () => expect((await client.get(id)).waiting?.reason).toBe('backoff'));
+      await until(() => expect(calls).toHaveLength(1));
       const stream = await client.call('GET', `/v1/requests/${id}/events`);
       await watched(client, id, 1);
       await client[goAway]();
-      advance(2_000);
-      await client.alarm();
-      await client.reached(id, 'running');
-      open();
+      fails.open();
+      await until(async () => {
+        if ((await client.get(id)).waiting?.reason === 'backoff') {
+          advance(1_000);
+          await client.alarm();
+        }
+        expect(calls).toHaveLength(2);
+      });
+      succeeds.open();
       await client.reached(id, 'succeeded');
       expect(idsIn(await stream.text())).toEqual([1, 2, 3, 4, 5]);
     },

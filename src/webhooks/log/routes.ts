@@ -44,6 +44,7 @@ export function createDeliveryLogRoutes(deps: {
     description:
       'Every delivery with its attempts: status, duration and the first 1 kB of the answer. Kept for ' +
       '90 days after its end. With a filter a page may have fewer items than there are still.',
+    middleware: [clients],
     request: { params, query: logQuerySchema },
     responses: {
       200: jsonAnswer(logPageSchema, 'A page'),

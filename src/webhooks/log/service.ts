@@ -39,6 +39,7 @@ export interface ReplayAnswer {
 
 /** What this service asks of a user's foreman; null for an endpoint that is not there. */
 export interface LogForeman {
+  getEndpoint(input: Named): Promise<object | Denied | null>;
   heldDeliveries(
     input: Asked & { readonly query: LogQuery; readonly known: readonly DeliveryId[] },
   ): Promise<HeldDeliveries | Denied | null>;
@@ -67,11 +68,20 @@ export function createDeliveryLog(deps: {
 }) {
   const { store } = deps;
 
+  /** Who asks for what cannot be an endpoint's id is told so by the foreman, who knows who may ask. */
+  const endpointIdOf = async ({ credential, id }: Named): Promise<EndpointId | null> => {
+    if (id === OWN_URLS) return null;
+    if (isId('whk', id)) return id;
+    const answer = await deps.foreman(credential.userId).getEndpoint({ credential, id });
+    told(id, answer, 'requests:read');
+    throw endpointNotFound(id);
+  };
+
   const replay = async (
     { credential, id }: Named,
     of: { readonly ids: readonly DeliveryId[]; readonly archived: readonly FinishedDelivery[] },
   ): Promise<ReplayAnswer> => {
-    const endpointId = endpointIdOf(id);
+    const endpointId = await endpointIdOf({ credential, id });
     const foreman = deps.foreman(credential.userId);
     const answer = told(
       id,
@@ -89,7 +99,7 @@ export function createDeliveryLog(deps: {
     ): Promise<{ readonly items: readonly Delivery[]; readonly next: DeliveryId | null }> {
       const { credential, id } = input;
       const { userId } = credential;
-      const query: LogQuery = { ...input.query, endpointId: endpointIdOf(id) };
+      const query: LogQuery = { ...input.query, endpointId: await endpointIdOf(input) };
       const more = { ...query, limit: query.limit + 1 };
       const archived = await fromLog(store.getPage({ ...more, userId }));
       const known = archived.map((delivery) => delivery.id);
@@ -100,10 +110,10 @@ export function createDeliveryLog(deps: {
 
     /** @throws AppError `not_found`, `conflict` for a disabled endpoint, `unavailable`. */
     async replayOne(input: Named & { readonly deliveryId: string }): Promise<ReplayAnswer> {
-      const { credential, id, deliveryId } = input;
+      const { credential, deliveryId } = input;
+      const endpointId = await endpointIdOf(input);
       if (!isId('dlv', deliveryId)) throw deliveryNotFound(deliveryId);
       const { userId } = credential;
-      const endpointId = endpointIdOf(id);
       const archived = await fromLog(store.getOne({ userId, endpointId, id: deliveryId }));
       const of = { ids: [deliveryId], archived: archived ? [archived] : [] };
       const answer = await replay(input, of);
@@ -121,7 +131,7 @@ export function createDeliveryLog(deps: {
     ): Promise<{ readonly replayed: number; readonly next: DeliveryId | null }> {
       const { from, to, includeDelivered } = input.range;
       const { userId } = input.credential;
-      const endpointId = endpointIdOf(input.id);
+      const endpointId = await endpointIdOf(input);
       const statuses = includeDelivered ? ENDED : NEVER_ARRIVED;
       let { after } = input.range;
       let replayed = 0;
@@ -138,12 +148,6 @@ export function createDeliveryLog(deps: {
       return { replayed, next: after };
     },
   };
-}
-
-function endpointIdOf(id: string): EndpointId | null {
-  if (id === OWN_URLS) return null;
-  if (!isId('whk', id)) throw endpointNotFound(id);
-  return id;
 }
 
 function told<T extends object>(id: string, answer: T | Denied | null, scope: Scope): T {
