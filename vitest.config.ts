@@ -63,7 +63,7 @@ const sharing = [
   'tests/accounts/{keys/signing,keys/text,sign-in/*}.test.ts',
   'tests/generation/*.test.ts',
   'tests/generation/{breaker,providers}/**/*.test.ts',
-  'tests/images/{buckets,disposition,inspect,links,scaling,selection}.test.ts',
+  'tests/images/{binding-codec,buckets,disposition,inspect,links,scaling,selection,wasm-codec}.test.ts',
   'tests/platform/**/*.test.ts',
   'tests/requests/{dead-letters,estimate,event-stream,known-versions,lifecycle,look-again,queueing,remote-job,stored}.test.ts',
   'tests/styles/{apply,types}.test.ts',

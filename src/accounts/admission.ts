@@ -55,9 +55,19 @@ export function admitReady(input: {
   readonly asked: Asked;
   readonly now: number;
 }): Admission {
-  const { limits, asked, now } = input;
+  const refusal = capRefusal(input.asked, input.limits);
+  return refusal ? { admitted: false, refusal } : admitCall(input);
+}
+
+/** For what makes no images and yet is done for whoever asks, as a ping is. */
+export function admitCall(input: {
+  readonly usage: Usage;
+  readonly limits: Limits;
+  readonly now: number;
+}): Admission {
+  const { limits, now } = input;
   const usage = refill(rollOver(input.usage, now), limits, now);
-  const refusal = capRefusal(asked, limits) ?? rateRefusal(usage, limits, now);
+  const refusal = rateRefusal(usage, limits, now);
   return refusal ? { admitted: false, refusal } : { admitted: true, usage: counted(usage, 0) };
 }
 

@@ -1,7 +1,7 @@
 /**
- * From a request's headers, or the ticket in its query, to who is asking. A key's MAC and a token's signature are checked without
- * any look-up, so a forged one wakes no Durable Object; whether a genuine key is still active only
- * its foreman knows.
+ * From a request's headers, or the ticket in its query, to who is asking. A key's MAC and a token's
+ * signature are checked without any look-up, so a forged one wakes no Durable Object; whether a
+ * genuine key is still active only its foreman knows.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { Asking } from '../platform/http';

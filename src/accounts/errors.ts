@@ -1,5 +1,5 @@
 import { AppError } from '../platform/errors';
-import type { Denial, KeyId, UserId } from './types';
+import { type Denial, type KeyId, REQUESTS_POLICY, type Refusal, type UserId } from './types';
 
 export type AccountErrorCode =
   | 'unauthorized'
@@ -48,6 +48,21 @@ export function deniedFault(denial: Denial, scope: string): AppError {
     case 'account_suspended':
       return accountSuspended();
   }
+}
+
+/**
+ * Names the limit, its number, its use and when it frees. `violated-policies` is for the policies of
+ * `RateLimit-Policy`, of which there is one.
+ */
+export function refusalFault(refusal: Refusal, now: number): AppError {
+  const { code, limit, allowed, used, retryAfterMs } = refusal;
+  const freesAt = retryAfterMs === null ? null : new Date(now + retryAfterMs).toISOString();
+  const members = { limit, allowed, used, frees_at: freesAt };
+  return new AppError(code, refusal.message, {
+    ...(retryAfterMs === null ? {} : { retryAfterMs }),
+    extensions:
+      code === 'rate_limited' ? { ...members, 'violated-policies': [REQUESTS_POLICY] } : members,
+  });
 }
 
 export const accountNotFound = (what: string) =>

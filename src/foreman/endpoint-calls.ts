@@ -2,10 +2,11 @@
  * What a user does to its webhook endpoints and to the secrets that sign. Whoever calls brings the ids
  * and the secrets, so that a call which is made again finds its work done.
  */
+import { admitCall } from '../accounts/admission';
 import { auditEvent, byOf } from '../accounts/audit/event';
 import { createAudit } from '../accounts/audit/rows';
 import * as accounts from '../accounts/limits';
-import type { Credential } from '../accounts/types';
+import type { Credential, Refusal } from '../accounts/types';
 import type { JsonObject } from '../platform/json';
 import * as deliveries from '../webhooks/deliveries';
 import { isReplay, rotated } from '../webhooks/endpoints/secrets';
@@ -33,6 +34,10 @@ export type CreateEndpointAnswer =
   | { readonly endpoint: Endpoint; readonly replayed: boolean }
   | { readonly refusal: 'mismatch' | 'too_many' };
 
+export type PingAnswer =
+  | { readonly endpoint: Endpoint }
+  | { readonly refusal: Refusal; readonly at: number };
+
 export const endpointCalls = {
   createEndpoint: clientCall('requests:write', createEndpoint),
 
@@ -40,8 +45,10 @@ export const endpointCalls = {
 
   getEndpoint: clientCall('requests:read', (desk, { id }: Named) => endpointOf(desk, id)),
 
-  /** For whoever is to change it, or to send something to it. */
+  /** For whoever is to change it. */
   endpointToChange: clientCall('requests:write', (desk, { id }: Named) => endpointOf(desk, id)),
+
+  endpointToPing: clientCall('requests:write', endpointToPing),
 
   changeEndpoint: clientCall('requests:write', changeEndpoint),
 
@@ -117,6 +124,19 @@ function createEndpoint(
   const details = { host: hostOf(endpoint), events: [...endpoint.events] };
   record(desk, { action: 'webhook.created', endpoint, credential, details });
   return { endpoint, replayed: false };
+}
+
+/** A ping is a call that we make to wherever a user likes, so it counts against the user's rate. */
+function endpointToPing(desk: Desk, { id }: Named): PingAnswer | null {
+  const endpoint = endpointOf(desk, id);
+  const account = accounts.loadAccount(desk.sql);
+  const usage = accounts.loadUsage(desk.sql);
+  if (!endpoint || !account || !usage) return null;
+  const { now } = desk;
+  const verdict = admitCall({ usage, limits: account.limits, now });
+  if (!verdict.admitted) return { refusal: verdict.refusal, at: now };
+  accounts.saveUsage(desk.sql, verdict.usage);
+  return { endpoint };
 }
 
 function changeEndpoint(

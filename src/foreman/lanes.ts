@@ -37,11 +37,13 @@ export function fillLanes(desk: Desk): void {
   const { lanes } = desk.memory;
   for (let lane = nextLane(lanes); lane !== null; lane = nextLane(lanes)) {
     const delivery = deliveries.getNextOfLane(desk.sql, lane);
-    if (!delivery) {
+    const next = delivery && sent(desk, delivery);
+    // Nobody waits, or nobody that can be read and sent: each turn of this loop must take one away.
+    if (!next || next === delivery) {
       lanes.waiting.delete(lane);
       continue;
     }
-    keepDelivery(desk, delivery, sent(desk, delivery));
+    keepDelivery(desk, delivery, next);
     moveBack(lanes, lane);
   }
 }

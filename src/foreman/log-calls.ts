@@ -15,6 +15,8 @@ import { addDelivery, fillLanes, startDelivery } from './lanes';
 
 /** Finished ones that D1 has not heard of: so many are looked at. More are there while D1 is down. */
 const FINISHED_SEEN = 200;
+/** Pending ones that one page is chosen from: a dead endpoint may have hundreds of thousands. */
+const PENDING_SEEN = 1_000;
 
 interface Replay {
   readonly credential: Credential;
@@ -36,29 +38,32 @@ function heldDeliveries(
 ): HeldDeliveries | null {
   if (query.endpointId !== null && !endpointOf(desk, query.endpointId)) return null;
   const page: Delivery[] = [];
-  for (const id of idsOf(desk, query)) {
+  const { ids, end } = idsOf(desk, query);
+  for (const id of ids) {
     if (page.length === query.limit) break;
     const delivery = deliveries.getOne(desk.sql, id);
     if (delivery && fits(query, delivery)) page.push({ ...delivery, body: '' });
   }
   const held = known.flatMap((id) => deliveries.getOne(desk.sql, id) ?? []);
-  return { page, known: held.map((delivery) => ({ ...delivery, body: '' })) };
+  return { page, known: held.map((delivery) => ({ ...delivery, body: '' })), end };
 }
 
-/** Newest first. */
-function idsOf(desk: Desk, query: LogQuery): DeliveryId[] {
+/** Newest first. `end`: behind it nothing has been looked at. */
+function idsOf(desk: Desk, query: LogQuery): { ids: DeliveryId[]; end: DeliveryId | null } {
+  const { endpointId, before } = query;
   const pending =
     query.status === null || query.status === 'pending'
-      ? deliveries.getPendingIds(desk.sql, query)
+      ? deliveries.getPendingIds(desk.sql, { endpointId, before, limit: PENDING_SEEN })
       : [];
   const finished =
     query.status === 'pending'
       ? []
       : deliveries.getFinished(desk.sql, FINISHED_SEEN).map(({ id }) => id);
-  return [...pending, ...finished]
-    .filter((id) => query.before === null || id < query.before)
+  const ids = [...pending, ...finished]
+    .filter((id) => before === null || id < before)
     .sort()
     .reverse();
+  return { ids, end: pending.length === PENDING_SEEN ? (pending.at(-1) ?? null) : null };
 }
 
 const fits = ({ endpointId, status, type }: LogQuery, delivery: Delivery) =>
@@ -77,7 +82,9 @@ function replayDeliveries(
   const endpoint = endpointId === null ? null : endpointOf(desk, endpointId);
   if (endpointId !== null && !endpoint) return null;
   if (endpoint?.disabled) return { refusal: 'disabled' };
-  const byId = new Map(archived.map((delivery) => [delivery.id, delivery]));
+  // What D1 has no correlation id of goes under that of this call.
+  const { correlationId } = credential.from;
+  const byId = new Map(archived.map((delivery) => [delivery.id, { ...delivery, correlationId }]));
   const found = ids.flatMap((id) => {
     const held = deliveries.getOne(desk.sql, id);
     const delivery = held ?? byId.get(id) ?? null;

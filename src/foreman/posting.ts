@@ -35,11 +35,15 @@ export function claim(
   const { token } = input;
   const isRepeated = delivery.lease?.token === token;
   if (!isRepeated && endAtDeadEnd(desk, delivery)) return { verdict: 'stale' };
-  const next = claimDelivery(delivery, token, desk.now);
-  if (next === delivery && !isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
-  keepDelivery(desk, delivery, next);
   const { id, userId, requestId, endpointId, body, correlationId, traceparent } = delivery;
   const endpoint = endpointId === null ? null : endpointOf(desk, endpointId);
+  const secrets = secretsFor(desk, delivery);
+  // Its endpoint was deleted before the answer to its claim got through.
+  if (secrets.length === 0) return { verdict: 'stale' };
+  const url = endpoint?.url ?? delivery.url;
+  const next = claimDelivery(delivery, { token, url }, desk.now);
+  if (next === delivery && !isRepeated) return { verdict: delivery.lease ? 'busy' : 'stale' };
+  keepDelivery(desk, delivery, next);
   return {
     verdict: 'deliver',
     job: {
@@ -47,9 +51,9 @@ export function claim(
       userId,
       requestId,
       endpointId,
-      url: endpoint?.url ?? delivery.url,
+      url,
       body,
-      secrets: secretsFor(desk, delivery),
+      secrets,
       token,
       attempt: delivery.attempts.length + 1,
       correlationId,
@@ -69,7 +73,8 @@ export function settle(
   const delivery = deliveries.getOne(desk.sql, input.delivery);
   if (!delivery) return { verdict: 'stale' };
   const { token, result } = input;
-  const next = settleDelivery(delivery, { token, result, random: desk.random }, desk.now);
+  const facts = { token, result, random: desk.random, hasMoved: hasMoved(desk, delivery) };
+  const next = settleDelivery(delivery, facts, desk.now);
   if (next === delivery) return { verdict: 'stale' };
   conclude(desk, delivery, next);
   return { verdict: 'settled' };
@@ -88,13 +93,20 @@ export function attendDelivery(desk: Desk, id: DeliveryId): void {
 function conclude(desk: Desk, delivery: Delivery, next: Delivery): void {
   keepDelivery(desk, delivery, next);
   const last = next.attempts.at(-1);
-  if (next.endpointId !== null && last) {
+  if (next.endpointId !== null && last && !hasMoved(desk, delivery)) {
     const { correlationId } = next;
     noteOutcome(desk, next.endpointId, { status: last.status, at: desk.now, correlationId });
   }
   if (next.status !== 'pending') handOver(desk, next);
   else endAtDeadEnd(desk, next);
   fillLanes(desk);
+}
+
+/** Its endpoint is elsewhere than where it was posted to: what came of that says nothing of it. */
+function hasMoved(desk: Desk, delivery: Delivery): boolean {
+  const postedTo = delivery.status === 'pending' ? delivery.lease?.url : undefined;
+  const endpoint = delivery.endpointId === null ? null : endpointOf(desk, delivery.endpointId);
+  return endpoint !== null && postedTo !== undefined && postedTo !== endpoint.url;
 }
 
 /** Nothing is sent to an endpoint that is deleted or disabled. Says whether this one ended so. */

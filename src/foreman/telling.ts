@@ -16,7 +16,7 @@ import {
 } from '../webhooks/delivery';
 import type { Endpoint } from '../webhooks/endpoints/types';
 import { eventBody, plainEventBody, wants } from '../webhooks/event';
-import type { Delivery, DeliveryEnd } from '../webhooks/types';
+import type { Delivery, DeliveryEnd, PendingDelivery } from '../webhooks/types';
 import type { Desk } from './desk';
 import { endpointOf, endpointsOf } from './endpoints';
 import { addDelivery, fillLanes, keepDelivery } from './lanes';
@@ -24,6 +24,12 @@ import { wakeProjector } from './waking';
 
 /** One change ends no more deliveries than this; the alarm goes on at once. */
 const ENDED_AT_ONCE = 100;
+
+/**
+ * Half of the 10 GB that an object may have: three receivers that are dead reach it within days at a
+ * hundred requests a minute, and a full object could not accept, or end, anything any more.
+ */
+const BACKLOG_BYTES = 5_000_000_000;
 
 /** Of every version since `previous`. A user who is being deleted is told nothing any more. */
 export function announce(desk: Desk, previous: RequestState | null, state: RequestState): void {
@@ -45,7 +51,9 @@ function tellOf(desk: Desk, state: RequestState, event: RequestEvent): void {
     correlationId: state.correlationId,
     traceparent: state.traceparent,
   };
-  if (isNamed) deliverTo(desk, about, { id: null, url: webhook.url, disabled: null });
+  if (isNamed) {
+    deliverTo(desk, about, { id: null, url: webhook.url, disabled: null, failingSince: null });
+  }
   for (const endpoint of endpoints) deliverTo(desk, about, endpoint);
 }
 
@@ -73,16 +81,27 @@ export function tellEndpoints(
   wakeProjector(desk, userId);
 }
 
+type Receiver = { readonly id: EndpointId | null } & Pick<
+  Endpoint,
+  'url' | 'disabled' | 'failingSince'
+>;
+
 function deliverTo(
   desk: Desk,
   event: Omit<NewDelivery, 'id' | 'endpointId' | 'url'>,
-  to: { readonly id: EndpointId | null } & Pick<Endpoint, 'url' | 'disabled'>,
+  to: Receiver,
 ): void {
   const id = newId('dlv', desk.now, cellOf(event.userId));
   const delivery = { ...event, id, endpointId: to.id, url: to.url };
-  if (to.disabled) keepDelivery(desk, null, skippedDelivery(delivery, desk.now));
-  else addDelivery(desk, createDelivery(delivery, desk.now));
+  const next = createDelivery(delivery, desk.now);
+  const skip = to.disabled ? 'endpoint_disabled' : isHopeless(desk, to, next) ? 'backlog' : null;
+  if (skip) keepDelivery(desk, null, skippedDelivery(delivery, skip, desk.now));
+  else addDelivery(desk, next);
 }
+
+/** Who keeps up is told on, however much the others have left behind. */
+const isHopeless = ({ sql, memory }: Desk, { failingSince }: Receiver, { lane }: PendingDelivery) =>
+  sql.databaseSize > BACKLOG_BYTES && (failingSince !== null || memory.lanes.waiting.has(lane));
 
 /** Why nothing goes to its endpoint any more; null while it is delivered to. */
 export function deadEndOf(desk: Desk, { endpointId }: Delivery): DeliveryEnd | null {

@@ -33,7 +33,7 @@ const manifestRoute = createRoute({
   summary: 'How an image was made, signed, by key or by signed link',
   description:
     'The query of the image’s `signed_url` opens it as well: whoever may see an image may see how it ' +
-    'was made. The prompt is not in it, only its SHA-256. Uploads have none and are answered with ' +
+    'was made, though not what it cost. The prompt is not in it, only its SHA-256. Uploads have none and are answered with ' +
     '404, as is an image that was deleted.',
   request: {
     params: z.object({ id: z.string().openapi({ example: 'img_0…_1_0' }) }),

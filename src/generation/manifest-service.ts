@@ -6,7 +6,7 @@ import { AppError } from '../platform/errors';
 import type { RequestId, UserId } from '../platform/ids';
 import type { PublicKey, SigningKeys } from '../platform/signing-keys';
 import type { RequestService } from '../requests/service';
-import { type Manifest, manifestOf } from './manifest';
+import { type Manifest, manifestOf, withoutBill } from './manifest';
 
 /** One pair for the service: what is signed is of its own making, not of a client's. */
 const PURPOSE = 'foreman.manifest.v1';
@@ -23,7 +23,7 @@ export interface SignedManifest {
 
 export interface ManifestService {
   /**
-   * @param viewer null behind a verified link.
+   * @param viewer null behind a verified link, which does not open what the image has cost.
    * @throws AppError `not_found`, for an upload as well; `unavailable`.
    */
   get(input: { id: string; viewer: UserId | null; now: number }): Promise<SignedManifest>;
@@ -51,8 +51,9 @@ export function createManifestService(deps: {
     async get(asking) {
       const { userId, requestId, expiresAt } = await images.describe(asking);
       if (requestId === null) throw uploadHasNone();
-      const manifest = await manifestIn({ userId, id: requestId }, asking.id);
-      if (!manifest) throw imageNotFound();
+      const whole = await manifestIn({ userId, id: requestId }, asking.id);
+      if (!whole) throw imageNotFound();
+      const manifest = asking.viewer === null ? withoutBill(whole) : whole;
       const { privateKey, publicKey } = await signingKeys.pairFor(PURPOSE);
       const jws = await new CompactSign(new TextEncoder().encode(JSON.stringify(manifest)))
         .setProtectedHeader({ alg: publicKey.alg, kid: publicKey.kid, typ: TYPE })

@@ -42,11 +42,17 @@ export const manifestSchema = z
     model: z.string().describe('As it was asked for'),
     provider: z.string(),
     provider_model: z.string(),
-    provider_request_id: z.string().nullable(),
+    provider_request_id: z
+      .string()
+      .nullable()
+      .optional()
+      .describe('Null where the provider tells none; left out behind a signed link'),
     attempt: z.int().describe('Which attempt of the request made it'),
     seed: z.int().nullable().describe('Of this image; null where the provider tells none'),
     prompt_sha256: sha256.describe('Of the prompt in UTF-8 as it was sent, a style applied'),
-    negative_prompt_sha256: sha256.nullable().describe('The same of the negative prompt'),
+    negative_prompt_sha256: sha256
+      .nullable()
+      .describe('The same of the negative prompt; some providers take none, as `warnings` tell'),
     parameters: z
       .object({
         style: z.string().nullable(),
@@ -66,8 +72,8 @@ export const manifestSchema = z
       })
       .describe('As they were asked for; the request’s `warnings` tell what had no effect'),
     inputs: z.object({ image: inputImageSchema, mask: inputImageSchema }),
-    cost_usd: z.number().describe('Of the attempt'),
-    images_made: z.int().describe('How many images the attempt made for that'),
+    cost_usd: z.number().optional().describe('Of the attempt; left out behind a signed link'),
+    images_made: z.int().describe('How many images the attempt made for its cost'),
   })
   .openapi('Manifest');
 export type Manifest = z.output<typeof manifestSchema>;
@@ -108,6 +114,12 @@ export function manifestOf(state: RequestState, imageId: string): Manifest | nul
     cost_usd: attempt.costMicros / 1e6,
     images_made: madeBy(state),
   };
+}
+
+/** What everybody may read who is shown the image: what it cost its owner is between the two of us. */
+export function withoutBill(manifest: Manifest): Manifest {
+  const { cost_usd: _, provider_request_id: __, ...told } = manifest;
+  return told;
 }
 
 /** An image's id has the number of its attempt; of an equal request's image, another request has it. */

@@ -94,6 +94,8 @@ function* readPngData(feed: Feed, head: Uint8Array, length: number): Parse<Uint8
 
 const JPEG_SOS = 0xda;
 const JPEG_EOI = 0xd9;
+/** A decoder goes over the whole picture for each; encoders write a dozen. */
+const MAX_JPEG_SCANS = 500;
 /** Baseline, extended and progressive: what decoders of today take. */
 const JPEG_FRAMES = [0xc0, 0xc1, 0xc2];
 
@@ -104,7 +106,7 @@ const JPEG_FRAMES = [0xc0, 0xc1, 0xc2];
 function* readJpeg(feed: Feed): Parse<PixelSize> {
   yield* feed.skip(2);
   let size: PixelSize | null = null;
-  let hasScan = false;
+  let scans = 0;
   let marker = yield* readJpegMarker(feed);
   while (marker !== JPEG_EOI) {
     if (marker < 0xc0) throw broken('no marker');
@@ -119,11 +121,12 @@ function* readJpeg(feed: Feed): Parse<PixelSize> {
     yield* feed.skip(left);
     if (marker === JPEG_SOS) {
       if (!size) throw noSize();
-      hasScan = true;
+      scans += 1;
+      if (scans > MAX_JPEG_SCANS) throw broken('it has too many scans');
       marker = yield* feed.skipPast(0xff, endsJpegScan);
     } else marker = yield* readJpegMarker(feed);
   }
-  if (!hasScan || !size) throw noImageData();
+  if (scans === 0 || !size) throw noImageData();
   return size;
 }
 
@@ -142,28 +145,60 @@ const endsJpegScan = (code: number) =>
 
 function* readWebp(feed: Feed): Parse<PixelSize> {
   const head = yield* feed.take(12);
-  let left = viewOf(head).getUint32(4, true) - 4;
-  let size: PixelSize | null = null;
-  let hasData = false;
+  const found: WebpFound = { canvas: null, hasData: false };
+  yield* readWebpChunks(feed, viewOf(head).getUint32(4, true) - 4, found, 'file');
+  if (!found.hasData || !found.canvas) throw noImageData();
+  if ((yield* feed.drain()) > 1) throw broken('its size differs from the one it states');
+  return found.canvas;
+}
+
+interface WebpFound {
+  /** As the first chunk has it. */
+  canvas: PixelSize | null;
+  hasData: boolean;
+}
+
+/** Each picture tells its size, too, and that is what a decoder makes room for. */
+function* readWebpChunks(
+  feed: Feed,
+  bytes: number,
+  found: WebpFound,
+  inside: 'file' | 'frame',
+): Parse<void> {
+  let left = bytes;
   while (left >= 8) {
     const chunk = yield* feed.take(8);
     const type = ascii(chunk, 0, 4);
     const length = viewOf(chunk).getUint32(4, true);
     left -= 8;
     if (length > left) throw broken('a chunk is longer than its file');
-    if (type === 'VP8 ' || type === 'VP8L' || type === 'ANMF') hasData = true;
-    const lead = size ? 0 : Math.min(length, WEBP_LEAD_BYTES);
-    size ??= webpSize(type, yield* feed.take(lead));
-    const padded = Math.min(left, length + (length % 2));
-    yield* feed.skip(padded - lead);
-    left -= padded;
+    const isFrame = type === 'ANMF' && inside === 'file';
+    const isPicture = type === 'VP8 ' || type === 'VP8L';
+    let rest = length;
+    if (isPicture || !found.canvas) {
+      const lead = yield* feed.take(Math.min(length, WEBP_LEAD_BYTES));
+      rest -= lead.length;
+      const size = webpSize(type, lead);
+      found.canvas ??= size;
+      if (size.width > found.canvas.width || size.height > found.canvas.height) {
+        throw broken('a picture is larger than its canvas');
+      }
+    }
+    if (isPicture) found.hasData = true;
+    if (isFrame && rest >= WEBP_FRAME_BYTES) {
+      yield* feed.skip(WEBP_FRAME_BYTES);
+      yield* readWebpChunks(feed, rest - WEBP_FRAME_BYTES, found, 'frame');
+      rest = 0;
+    }
+    const padding = Math.min(left - length, length % 2);
+    yield* feed.skip(rest + padding);
+    left -= length + padding;
   }
   yield* feed.skip(Math.max(0, left));
-  if (!hasData || !size) throw noImageData();
-  if ((yield* feed.drain()) > 1) throw broken('its size differs from the one it states');
-  return size;
 }
 
+/** Of an ANMF chunk: where its picture goes, and for how long (RFC 9649, 2.7.1.1). */
+const WEBP_FRAME_BYTES = 16;
 const WEBP_LEAD_BYTES = 10;
 
 /** Of the first chunk (RFC 9649: 2.5–2.7, RFC 6386: 9.1). */
@@ -191,7 +226,7 @@ const GIF_TRAILER = 0x3b;
 function* readGif(feed: Feed): Parse<PixelSize> {
   const tableBytes = (flags: number) => (flags & 0x80 ? 3 * 2 ** ((flags & 0x07) + 1) : 0);
   const head = yield* feed.take(13);
-  const size = { width: viewOf(head).getUint16(6, true), height: viewOf(head).getUint16(8, true) };
+  let size = { width: viewOf(head).getUint16(6, true), height: viewOf(head).getUint16(8, true) };
   yield* feed.skip(tableBytes(head[10] ?? 0));
   let hasData = false;
   for (;;) {
@@ -202,13 +237,20 @@ function* readGif(feed: Feed): Parse<PixelSize> {
     }
     if (block === GIF_EXTENSION) yield* feed.skip(1);
     else if (block === GIF_IMAGE) {
-      hasData = true;
       const descriptor = yield* feed.take(9);
+      // The first picture may reach beyond the screen, which then grows with it.
+      if (!hasData) size = around(size, viewOf(descriptor));
+      hasData = true;
       yield* feed.skip(tableBytes(descriptor[8] ?? 0) + 1);
     } else throw broken('an unknown block');
     yield* skipGifBlocks(feed);
   }
 }
+
+const around = (screen: PixelSize, picture: DataView): PixelSize => ({
+  width: Math.max(screen.width, picture.getUint16(0, true) + picture.getUint16(4, true)),
+  height: Math.max(screen.height, picture.getUint16(2, true) + picture.getUint16(6, true)),
+});
 
 function* skipGifBlocks(feed: Feed): Parse<void> {
   for (;;) {

@@ -3,14 +3,13 @@ import { type Cell, isId, type RequestId, type UserId } from '../platform/ids';
 import { type Buckets, cellsOf } from './buckets';
 import { IMAGES_PREFIX } from './keys';
 import { expiryOf } from './objects';
-import { deleteObjects, imageStatements } from './store';
+import { deleteObjects, deleteRows, getPosition, imageStatements, setPosition } from './store';
 import type { StoredImage } from './types';
 
 /** What R2 lists in one call. */
 const MAX_OBJECTS = 1_000;
 /** With as many rows that have lost their object as there are objects, a page still fits. */
 export const MAX_ROWS = 2_000;
-const POSITION_KEY = 'sweeps/orphans';
 
 export interface FoundObject {
   readonly key: string;
@@ -84,12 +83,7 @@ export function createOrphanStore(input: {
       await db.batch(imageStatements(db, row));
     },
 
-    async deleteRows(ids) {
-      await db
-        .prepare('DELETE FROM images WHERE id IN (SELECT value FROM json_each(?))')
-        .bind(JSON.stringify(ids))
-        .run();
-    },
+    deleteRows: (ids) => deleteRows(db, ids),
   };
 }
 
@@ -122,16 +116,8 @@ function searchedBucket(bucket: R2Bucket, cell: Cell, db: D1Database): SearchedB
 
     exists: async (key) => (await bucket.head(key)) !== null,
     deleteKeys: (keys) => deleteObjects(bucket, keys),
-
-    async getPosition() {
-      const position = await bucket.get(POSITION_KEY);
-      return position ? position.text() : null;
-    },
-
-    async setPosition(key) {
-      if (key === null) await bucket.delete(POSITION_KEY);
-      else await bucket.put(POSITION_KEY, key);
-    },
+    getPosition: () => getPosition(bucket, 'orphans'),
+    setPosition: (key) => setPosition(bucket, 'orphans', key),
   };
 }
 

@@ -82,8 +82,8 @@ export function createImageContent(deps: {
       if (!entry) {
         const opened = await openFrom(origin, input);
         if (opened.answer !== 'whole' || !opened.body) return { ...opened, readAt: now };
-        const { facts } = opened;
-        return { ...opened, body: shared.keep(key, { facts, body: opened.body }), readAt: now };
+        const { facts, body } = opened;
+        return { ...opened, body: shared.keep({ ...key, origin }, { facts, body }), readAt: now };
       }
       try {
         return { ...(await openFrom(entry.source, input)), readAt: entry.readAt };

@@ -17,6 +17,11 @@ export const SHARED_MAX_AGE_SECONDS = 60;
 const PATIENCE_MS = 500;
 /** It must not hold the bytes of an image for longer than a slow client takes them. */
 const PUT_TIMEOUT_MS = 25_000;
+/**
+ * Of a stream that is split, the isolate holds what a slow client has not taken yet: 1 MiB for each of
+ * a hundred. What is larger is read once more for the cache, which costs a read of R2.
+ */
+const MAX_SPLIT_BYTES = 1024 * 1024;
 
 /** Nobody else's: no address of any Worker. */
 const ORIGIN = 'https://images.foreman.internal';
@@ -27,6 +32,8 @@ export interface SharedKey {
   readonly place: Place;
   readonly variant: VariantAsk;
 }
+
+type Read = Awaited<ReturnType<Source['read']>>;
 
 export interface Entry {
   readonly source: Source;
@@ -39,10 +46,10 @@ export interface Entry {
 export interface SharedCache {
   /** Never throws. What the entry cannot give after all comes from `origin`. */
   find(key: SharedKey & { readonly now: number; readonly origin: Source }): Promise<Entry | null>;
-  /** @returns the same bytes for the client; they are kept while they pass. */
+  /** @returns the same bytes for the client; they are kept while they pass, or read again. */
   keep(
-    key: SharedKey & { readonly now: number },
-    image: { readonly facts: ServedFacts; readonly body: ReadableStream },
+    key: SharedKey & { readonly now: number; readonly origin: Source },
+    image: Read,
   ): ReadableStream;
   /** Here, that is: elsewhere an entry lasts its minute. Never throws. */
   forget(place: Place): Promise<void>;
@@ -78,6 +85,26 @@ export function createSharedCache(deps: SharedCacheDeps): SharedCache {
       log.warn('image.cache_failed', { error });
       asked.then((late) => late?.body?.cancel()).catch(() => {});
       return null;
+    }
+  };
+
+  const putEntry = async (url: string, { facts, body }: Read, now: number) => {
+    // An answer of unknown length would have no ranges, and one that breaks off would be kept.
+    const sized = body.pipeThrough(new FixedLengthStream(facts.bytes));
+    const answer = new Response(sized, {
+      headers: {
+        'cache-control': `public, max-age=${maxAgeOf(facts, now)}`,
+        'content-type': facts.mediaType,
+        'content-length': String(facts.bytes),
+        [FACTS]: JSON.stringify({ ...keptOf(facts), readAt: now }),
+      },
+    });
+    const put = (async () => cache.put(url, answer))();
+    try {
+      await within(PUT_TIMEOUT_MS, put, sleep);
+    } catch (error) {
+      if (!sized.locked) sized.cancel().catch(() => {});
+      throw error;
     }
   };
 
@@ -121,27 +148,14 @@ export function createSharedCache(deps: SharedCacheDeps): SharedCache {
       return { source, readAt: facts.readAt, drop };
     },
 
-    keep({ now, ...key }, { facts, body }) {
-      const maxAge = Math.min(SHARED_MAX_AGE_SECONDS, Math.floor((facts.expiresAt - now) / 1000));
-      if (!isShared(key.place) || maxAge < 1) return body;
-      const [own, kept] = body.tee();
-      // An answer of unknown length would have no ranges, and one that breaks off would be kept.
-      const sized = kept.pipeThrough(new FixedLengthStream(facts.bytes));
-      const answer = new Response(sized, {
-        headers: {
-          'cache-control': `public, max-age=${maxAge}`,
-          'content-type': facts.mediaType,
-          'content-length': String(facts.bytes),
-          [FACTS]: JSON.stringify({ ...keptOf(facts), readAt: now }),
-        },
-      });
-      const put = (async () => cache.put(urlOf(key), answer))();
-      background(
-        within(PUT_TIMEOUT_MS, put, sleep).catch((error) => {
-          log.warn('image.cache_failed', { error });
-          if (!sized.locked) sized.cancel().catch(() => {});
-        }),
-      );
+    keep({ now, origin, ...key }, { facts, body }) {
+      if (!isShared(key.place) || maxAgeOf(facts, now) < 1) return body;
+      const [own, split] = facts.bytes > MAX_SPLIT_BYTES ? [body, null] : body.tee();
+      const put = async () => {
+        const image = split ? { facts, body: split } : await origin.read(null);
+        await putEntry(urlOf(key), image, now);
+      };
+      background(put().catch((error) => log.warn('image.cache_failed', { error })));
       return own;
     },
 
@@ -153,6 +167,9 @@ export function createSharedCache(deps: SharedCacheDeps): SharedCache {
     },
   };
 }
+
+const maxAgeOf = ({ expiresAt }: ServedFacts, now: number) =>
+  Math.min(SHARED_MAX_AGE_SECONDS, Math.floor((expiresAt - now) / 1000));
 
 /** What must stay in the European Union is not kept wherever a link is opened. */
 const isShared = (place: Place) =>

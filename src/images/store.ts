@@ -44,9 +44,6 @@ export interface ImageStore {
 }
 
 export type Swept = 'images' | 'uploads';
-/** What goes over a bucket, a part at each run, remembers there under its name how far it has come. */
-export type Walk = Swept | 'orphans';
-const positionKeyOf = (of: Walk) => `sweeps/${of}`;
 
 /** One bucket, as the sweep goes over it. */
 export interface SweptBucket {
@@ -60,8 +57,8 @@ export interface SweptBucket {
     after: string | null;
     before: number;
   }): Promise<{ keys: string[]; next: string | null }>;
-  getPosition(of: Walk): Promise<string | null>;
-  setPosition(of: Walk, key: string | null): Promise<void>;
+  getPosition(of: Swept): Promise<string | null>;
+  setPosition(of: Swept, key: string | null): Promise<void>;
   /** Wherever their keys say they belong, as this is where they were found. */
   deleteKeys(keys: readonly string[]): Promise<void>;
 }
@@ -162,18 +159,25 @@ function createSweptBucket(bucket: R2Bucket): Omit<SweptBucket, 'getExpiredRows'
       return { keys, next: truncated ? (objects.at(-1)?.key ?? null) : null };
     },
 
-    async getPosition(of) {
-      const position = await bucket.get(positionKeyOf(of));
-      return position ? position.text() : null;
-    },
-
-    async setPosition(of, key) {
-      if (key === null) await bucket.delete(positionKeyOf(of));
-      else await bucket.put(positionKeyOf(of), key);
-    },
+    getPosition: (of) => getPosition(bucket, of),
+    setPosition: (of, key) => setPosition(bucket, of, key),
 
     deleteKeys: (keys) => deleteObjects(bucket, keys),
   };
+}
+
+/** What goes over a bucket, a part at each run, remembers there under its name how far it has come. */
+type Walk = Swept | 'orphans';
+const positionKeyOf = (of: Walk) => `sweeps/${of}`;
+
+export async function getPosition(bucket: R2Bucket, of: Walk): Promise<string | null> {
+  const position = await bucket.get(positionKeyOf(of));
+  return position ? position.text() : null;
+}
+
+export async function setPosition(bucket: R2Bucket, of: Walk, key: string | null): Promise<void> {
+  if (key === null) await bucket.delete(positionKeyOf(of));
+  else await bucket.put(positionKeyOf(of), key);
 }
 
 async function getExpiredRows(
@@ -191,7 +195,7 @@ async function getExpiredRows(
   return results;
 }
 
-async function deleteRows(db: D1Database, ids: readonly string[]): Promise<void> {
+export async function deleteRows(db: D1Database, ids: readonly string[]): Promise<void> {
   // As JSON, because a statement takes 100 parameters at most.
   await db
     .prepare('DELETE FROM images WHERE id IN (SELECT value FROM json_each(?))')

@@ -56,17 +56,17 @@ export const hasSeenAll = (version: number, state: RequestState): boolean =>
 
 const lastVersion = (state: RequestState) => state.events.at(-1)?.version ?? 0;
 
+export const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
 export function eventStream(following: Following, timing: StreamTiming = TIMING): Response {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const line = createLine(writable.getWriter(), { ...timing, hungUp: following.hungUp });
   void follow(following, line, timing).catch((error: unknown) => letGo(line, error));
-  return new Response(readable, {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-    },
-  });
+  return new Response(readable, { headers: STREAM_HEADERS });
 }
 
 /** What is written waits for the client to take it, so a slow one is never written ahead to. */

@@ -7,7 +7,7 @@ import { isId, type RequestId } from '../platform/ids';
 import { apiKeySecurity, json, problemResponses, watchSecurity } from '../platform/openapi';
 import { answerSubmitted, describe, describeWait } from './answers';
 import { requestNotFound } from './errors';
-import { eventStream, hasSeenAll, versionSeen } from './event-stream';
+import { eventStream, hasSeenAll, STREAM_HEADERS, versionSeen } from './event-stream';
 import { readIdempotencyKey } from './idempotency';
 import { isKnown, isNews, readIfNoneMatch } from './known-versions';
 import { listQuerySchema, pageOf, readListQuery } from './listing';
@@ -167,6 +167,8 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
     const after = versionSeen(c.req.header('last-event-id'), snapshot.state);
     // Whatever else a stream ends with, a browser's EventSource comes again.
     if (hasSeenAll(after, snapshot.state)) return c.body(null, 204);
+    // Nobody would read what is told, and it would be held for a minute.
+    if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS);
     return eventStream({
       snapshot,
       after,

@@ -2,13 +2,12 @@
  * The use cases of requests, whatever their kind. The foreman is asked first; what it has handed
  * over is read from D1.
  */
-import { deniedFault } from '../accounts/errors';
-import { type Credential, REQUESTS_POLICY, type Refusal } from '../accounts/types';
+import { deniedFault, refusalFault } from '../accounts/errors';
+import type { Credential } from '../accounts/types';
 import type { Denied, ReadAnswer, Snapshot, Submission, SubmitAnswer } from '../foreman/intake';
 
 export type { Submission };
 
-import { AppError } from '../platform/errors';
 import { cellOf, newId, type RequestId } from '../platform/ids';
 import {
   idempotencyMismatch,
@@ -273,19 +272,4 @@ async function fromIndex<T>(query: Promise<T>, what: string): Promise<T> {
   } catch (error) {
     throw unavailable(what, error);
   }
-}
-
-/**
- * Names the limit, its number, its use and when it frees. `violated-policies` is for the policies of
- * `RateLimit-Policy`, of which there is one.
- */
-function refusalFault(refusal: Refusal, now: number): AppError {
-  const { code, limit, allowed, used, retryAfterMs } = refusal;
-  const freesAt = retryAfterMs === null ? null : new Date(now + retryAfterMs).toISOString();
-  const members = { limit, allowed, used, frees_at: freesAt };
-  return new AppError(code, refusal.message, {
-    ...(retryAfterMs === null ? {} : { retryAfterMs }),
-    extensions:
-      code === 'rate_limited' ? { ...members, 'violated-policies': [REQUESTS_POLICY] } : members,
-  });
 }

@@ -61,7 +61,9 @@ export function createStreamRoutes(deps: StreamRouteDeps): OpenAPIHono<HttpEnv> 
 
   routes.openapi(events, async (c) => {
     const filters = filtersIn(c.req.valid('query').events);
-    if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') throw upgradeRequired();
+    // HEAD comes here, too, and would leave a socket behind that nobody holds.
+    const isUpgrade = c.req.header('upgrade')?.toLowerCase() === 'websocket';
+    if (c.req.method !== 'GET' || !isUpgrade) throw upgradeRequired();
     const page = c.req.header('origin');
     const own = [c.get('origin'), new URL(c.req.url).origin];
     if (page !== undefined && !own.includes(page) && !mayPageOpen(deps.corsOrigins, page)) {

@@ -33,7 +33,7 @@ export const laneTables: readonly string[] = [
      lane = ${LANE_OF_EARLIER},
      place = CASE WHEN json_extract(state, '$.lease') IS NOT NULL THEN 2
                   WHEN json_extract(state, '$.sends') > 0 THEN 1 ELSE 0 END
-   WHERE finished = 0`,
+   WHERE finished = 0 AND json_valid(state)`,
   'DROP INDEX deliveries_due',
   'CREATE INDEX deliveries_due ON deliveries (finished, due_at, place, lane)',
   'CREATE INDEX deliveries_waiting ON deliveries (lane, is_repeat) WHERE place = 3',
@@ -71,18 +71,23 @@ export function getOfRequest(sql: SqlStorage, requestId: RequestId): Delivery[] 
     .map(fromRow);
 }
 
-/** Ids of what is pending for an endpoint (null: for other URLs), newest first, off the index. */
+/** Ids of what is pending for an endpoint (null: for other URLs), newest first, from the index alone. */
 export function getPendingIds(
   sql: SqlStorage,
-  of: { readonly endpointId: EndpointId | null; readonly before: DeliveryId | null },
+  of: {
+    readonly endpointId: EndpointId | null;
+    readonly before: DeliveryId | null;
+    readonly limit: number;
+  },
 ): DeliveryId[] {
   return sql
     .exec<{ id: DeliveryId }>(
-      `SELECT id FROM deliveries
+      `SELECT id FROM deliveries INDEXED BY deliveries_due
        WHERE finished = 0 AND (CASE WHEN ?1 IS NULL THEN lane NOT LIKE 'whk_%' ELSE lane = ?1 END)
-         AND (?2 IS NULL OR id < ?2) ORDER BY id DESC`,
+         AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3`,
       of.endpointId,
       of.before,
+      of.limit,
     )
     .toArray()
     .map(({ id }) => id);

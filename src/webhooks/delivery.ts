@@ -44,10 +44,14 @@ export function createDelivery(input: NewDelivery, now: number): PendingDelivery
   };
 }
 
-/** Its endpoint is disabled: it is kept for whoever wants it sent later. */
-export function skippedDelivery(input: NewDelivery, now: number): FinishedDelivery {
+/** It is not sent, and kept in the log for whoever wants it sent later. */
+export function skippedDelivery(
+  input: NewDelivery,
+  reason: Extract<DeliveryEnd, 'endpoint_disabled' | 'backlog'>,
+  now: number,
+): FinishedDelivery {
   const rest = { createdAt: now, attempts: [], attemptsBefore: 0, finishedAt: now };
-  return { ...input, ...rest, status: 'skipped', reason: 'endpoint_disabled' };
+  return { ...input, ...rest, status: 'skipped', reason };
 }
 
 /** A row with all that was ever tried would have no end. */
@@ -87,8 +91,9 @@ export function deliveryDueAt(delivery: Delivery): number {
 
 /** Its time has come, or a wake-up was not confirmed: one (more) wake-up is sent. */
 export function sendDelivery(delivery: Delivery, now: number): Delivery {
-  if (delivery.status !== 'pending' || delivery.nextAttemptAt > now) return delivery;
-  if (delivery.lease) return delivery;
+  if (delivery.status !== 'pending' || delivery.lease) return delivery;
+  // Whose time has come waits for nothing but its lane, though the clock be set back.
+  if (delivery.nextAttemptAt > now && !delivery.waitsForLane) return delivery;
   return { ...delivery, waitsForLane: false, sentAt: now, sends: delivery.sends + 1 };
 }
 
@@ -113,19 +118,29 @@ export function loseDelivery(delivery: Delivery, random: () => number, now: numb
   const { token, at } = delivery.lease;
   const error = 'The process that made this call went away.';
   const result: DeliveryResult = { status: null, durationMs: now - at, error };
-  return settleDelivery(delivery, { token, result, random }, now);
+  return settleDelivery(delivery, { token, result, random, hasMoved: false }, now);
 }
 
-export function claimDelivery(delivery: Delivery, token: string, now: number): Delivery {
+export function claimDelivery(
+  delivery: Delivery,
+  { token, url }: { readonly token: string; readonly url: string },
+  now: number,
+): Delivery {
   if (delivery.status !== 'pending' || delivery.nextAttemptAt > now) return delivery;
   // Only what was sent has its place in the lane; a wake-up of an earlier try has come late.
   if (delivery.lease || delivery.sends === 0) return delivery;
-  return { ...delivery, lease: { token, until: now + DELIVERY_LEASE_MS, at: now } };
+  return { ...delivery, lease: { token, url, until: now + DELIVERY_LEASE_MS, at: now } };
 }
 
 export function settleDelivery(
   delivery: Delivery,
-  facts: { readonly token: string; readonly result: DeliveryResult; readonly random: () => number },
+  facts: {
+    readonly token: string;
+    readonly result: DeliveryResult;
+    readonly random: () => number;
+    /** Its endpoint is elsewhere by now: that the former place is gone ends nothing. */
+    readonly hasMoved: boolean;
+  },
   now: number,
 ): Delivery {
   if (delivery.status !== 'pending' || delivery.lease?.token !== facts.token) return delivery;
@@ -142,7 +157,7 @@ export function settleDelivery(
   if (verdict === 'delivered') {
     return finish(delivery, { status: 'delivered', reason: null, attempts }, now);
   }
-  if (verdict === 'gone') {
+  if (verdict === 'gone' && !facts.hasMoved) {
     return finish(delivery, { status: 'failed', reason: 'gone', attempts }, now);
   }
   const nextAttemptAt = nextAttempt({

@@ -48,15 +48,16 @@ export function countIn(lanes: Lanes, delivery: Delivery | null, by: 1 | -1): vo
 
 /** Nobody overtakes those who wait. */
 export const mayGo = (lanes: Lanes, lane: Lane): boolean =>
-  !lanes.waiting.has(lane) && hasRoom(lanes, lane);
+  !lanes.waiting.has(lane) && hasRoom(lanes.inFlight.get(lane) ?? 0, countAll(lanes));
 
 /** The lane to serve next: with the fewest under way, and of these the longest unserved. */
 export function nextLane(lanes: Lanes): Lane | null {
   let next: Lane | null = null;
   let fewest = Number.POSITIVE_INFINITY;
+  const all = countAll(lanes);
   for (const lane of lanes.waiting.keys()) {
     const inFlight = lanes.inFlight.get(lane) ?? 0;
-    if (inFlight >= fewest || !hasRoom(lanes, lane)) continue;
+    if (inFlight >= fewest || !hasRoom(inFlight, all)) continue;
     next = lane;
     fewest = inFlight;
   }
@@ -71,11 +72,11 @@ export function moveBack({ waiting }: Lanes, lane: Lane): void {
   waiting.set(lane, count);
 }
 
-function hasRoom({ inFlight }: Lanes, lane: Lane): boolean {
-  const own = inFlight.get(lane) ?? 0;
-  const all = [...inFlight.values()].reduce((sum, count) => sum + count, 0);
-  return own < LANE_IN_FLIGHT && all < (own === 0 ? USER_IN_FLIGHT : SHARED_IN_FLIGHT);
-}
+const hasRoom = (own: number, all: number): boolean =>
+  own < LANE_IN_FLIGHT && all < (own === 0 ? USER_IN_FLIGHT : SHARED_IN_FLIGHT);
+
+const countAll = ({ inFlight }: Lanes): number =>
+  [...inFlight.values()].reduce((sum, count) => sum + count, 0);
 
 function add(counts: Map<Lane, number>, lane: Lane, by: 1 | -1): void {
   const count = (counts.get(lane) ?? 0) + by;

@@ -44,11 +44,17 @@ export interface PendingDelivery extends DeliveryBase {
   /** Wake-ups sent since the last attempt. */
   readonly sends: number;
   readonly sentAt: number;
-  readonly lease: { readonly token: string; readonly until: number; readonly at: number } | null;
+  readonly lease: {
+    readonly token: string;
+    readonly until: number;
+    readonly at: number;
+    /** Where it is posted to; undefined in a row of an earlier version. */
+    readonly url?: string;
+  } | null;
 }
 
 export interface FinishedDelivery extends DeliveryBase {
-  /** `skipped`: it was never tried, as its endpoint was disabled. */
+  /** `skipped`: it was never tried, as its endpoint was disabled or hopelessly behind. */
   readonly status: 'delivered' | 'failed' | 'skipped';
   /** Null when it was delivered, and for one that ended before reasons were kept. */
   readonly reason: DeliveryEnd | null;
@@ -57,12 +63,16 @@ export interface FinishedDelivery extends DeliveryBase {
 
 export type Delivery = PendingDelivery | FinishedDelivery;
 
-/** Why it is not tried any more. `gone`: the receiver answered 410. */
+/**
+ * Why it is not tried any more. `gone`: the receiver answered 410. `backlog`: so much was waiting
+ * already that no more was kept for a receiver that is behind.
+ */
 export const deliveryEnds = [
   'schedule_over',
   'gone',
   'endpoint_disabled',
   'endpoint_deleted',
+  'backlog',
 ] as const;
 export type DeliveryEnd = (typeof deliveryEnds)[number];
 

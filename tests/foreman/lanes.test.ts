@@ -123,6 +123,18 @@ describe('a lane', () => {
     });
   });
 
+  it('serves who waits though the clock was set back, and comes to an end of it', async () => {
+    const tenant = await newTenant();
+    await onDesk(tenant, (desk) => {
+      const ids = Array.from({ length: 7 }, (_, index) => add(desk, tenant, 'a', index));
+      const [first = newId('dlv', 0)] = takeSent(desk);
+      expect(claim(desk, { delivery: first, token: 't' })).toMatchObject({ verdict: 'deliver' });
+      const earlier = { ...desk, now: desk.now - 5_000 };
+      settle(earlier, { delivery: first, token: 't', result: answered(204) });
+      expect(takeSent(desk)).toEqual([ids[5]]);
+    });
+  });
+
   it('whose first cannot be read serves the others', async () => {
     const tenant = await newTenant();
     await onDesk(tenant, (desk) => {
@@ -270,7 +282,7 @@ describe('rows', () => {
     });
   });
 
-  it('of earlier versions get a lane, and the place they have', async () => {
+  it('of earlier versions get a lane and the place they have, beside one that cannot be read', async () => {
     const tenant = await newTenant();
     const base = { endpointId: null, url: 'https://a.example.com/hook?x=/', attempts: [] };
     const lease = { token: 't', until: 1, at: 0 };
@@ -281,6 +293,7 @@ describe('rows', () => {
       { ...base, status: 'pending', sends: 2, lease: null, url: 'http://b:8080' },
       { ...base, status: 'delivered', url: 'https://c.example.com' },
     ];
+    const unreadable = "INSERT INTO deliveries VALUES ('dlv_', '', 1, 0, '{')";
     const found = await inForeman(tenant, (sql) => {
       sql.exec('DROP TABLE deliveries');
       for (const statement of deliveries.deliveryTables) sql.exec(statement);
@@ -292,6 +305,7 @@ describe('rows', () => {
           JSON.stringify({ ...row, id: `dlv_${index}` }),
         );
       }
+      sql.exec(unreadable);
       for (const statement of deliveries.laneTables) sql.exec(statement);
       return {
         lanes: countsOf(deliveries.countLanes(sql)),

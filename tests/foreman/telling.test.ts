@@ -50,9 +50,13 @@ async function job(tenant: Tenant, delivery: Pick<Delivery, 'id'>) {
 const settle = ({ foreman }: Tenant, { id }: Pick<Delivery, 'id'>, status: number) =>
   foreman.settleDelivery({ delivery: id, token: id, result: answered(status) });
 
+const sequenceOf = ({ body }: Delivery): number => JSON.parse(body).sequence;
+
+/** In the order in which they happened: ids of one millisecond say nothing of it. */
 const typesFor = (all: readonly Delivery[], endpoint: Pick<Endpoint, 'id'> | null) =>
   all
     .filter(({ endpointId }) => endpointId === (endpoint?.id ?? null))
+    .sort((a, b) => a.createdAt - b.createdAt || sequenceOf(a) - sequenceOf(b))
     .map(({ type }) => type.replace('request.', ''));
 
 async function only(tenant: Tenant): Promise<Delivery> {
@@ -193,6 +197,37 @@ describe('an endpoint', () => {
     expect(stored).toMatchObject({ disabled: { reason: 'gone' } });
   });
 
+  it.each([
+    ['410', 410],
+    ['500', 500],
+  ])('that has moved is not judged by its former place, which answers %s', async (_, status) => {
+    const tenant = await newTenant({ max_running: 0 });
+    const { foreman, credential } = tenant;
+    const endpoint = await newEndpoint(tenant);
+    await accepted(tenant);
+    const { url: former } = await job(tenant, await only(tenant));
+    const url = 'https://elsewhere.example.com/';
+    await foreman.changeEndpoint({ credential, id: endpoint.id, changes: { url } });
+    expect(await settle(tenant, await only(tenant), status)).toEqual({ verdict: 'settled' });
+    expect(former).toBe(endpoint.url);
+    expect(await foreman.getEndpoint({ credential, id: endpoint.id })).toMatchObject({
+      ...{ url, disabled: null, failingSince: null },
+    });
+    // It is tried again, at the new place.
+    expect(await only(tenant)).toMatchObject({ status: 'pending', attempts: [{ status }] });
+  });
+
+  it('that is deleted while a claim is answered leaves nothing to post to whoever asks again', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const { foreman, credential } = tenant;
+    const { id } = await newEndpoint(tenant);
+    await accepted(tenant);
+    const delivery = await only(tenant);
+    await job(tenant, delivery);
+    await foreman.deleteEndpoint({ credential, id });
+    expect(await claim(tenant, delivery)).toEqual({ verdict: 'stale' });
+  });
+
   it('that is deleted ends its deliveries by the hundred, and goes on after an eviction', async () => {
     const tenant = await newTenant();
     const { foreman, credential, userId } = tenant;
@@ -245,6 +280,33 @@ describe('an endpoint', () => {
       data: { id: first.id },
     });
   });
+});
+
+it('an object that is half full keeps nothing more for who is behind, and tells the others on', async () => {
+  const tenant = await newTenant();
+  const well = await newEndpoint(tenant);
+  const failing = await newEndpoint(tenant, { failingSince: 1 });
+  const told = await onDesk(tenant, (desk) => {
+    const tell = (databaseSize: number) => {
+      const sql = { exec: desk.sql.exec.bind(desk.sql), databaseSize } as SqlStorage;
+      const about = newId('whk', desk.now);
+      const what = { type: 'endpoint.disabled', at: desk.now, about, data: {} };
+      tellEndpoints({ ...desk, sql }, { ...what, correlationId: 'c' });
+    };
+    tell(5_000_000_000);
+    tell(5_000_000_001);
+    for (let slow = 0; slow < 5; slow += 1) tell(5_000_000_001);
+    return desk.effects.filter((effect) => 'send' in effect && effect.send === 'deliver').length;
+  });
+  const all = await deliveriesIn(tenant);
+  const statuses = (id: string) =>
+    all.filter(({ endpointId }) => endpointId === id).map(({ status }) => status);
+  const skipped = Array(6).fill('skipped');
+  expect(statuses(failing.id).sort()).toEqual(['pending', ...skipped]);
+  // Five are on their way and one waits: from then on it is behind, too.
+  expect(statuses(well.id).sort()).toEqual([...Array(6).fill('pending'), 'skipped']);
+  expect(all.find(({ status }) => status === 'skipped')).toMatchObject({ reason: 'backlog' });
+  expect(told).toBe(6);
 });
 
 describe('a delivery', () => {

@@ -136,6 +136,27 @@ describe('how long', () => {
   });
 });
 
+describe('what is kept', () => {
+  it.each([
+    [1_048_576, 1],
+    [1_048_577, 2],
+  ])(
+    'of %s bytes takes %s reads, as no large image is held for a slow client',
+    async (length, n) => {
+      const { image } = await storeImage({ images: [heldImage(length)] });
+      const { bucket, reads } = counted();
+      const answer = await askerOf(contentOn({ bucket }))(linkTo(image.id, image.expiresAt));
+      await settled();
+      expect(reads.count).toBe(n);
+      const kept = await entryOf(image.id);
+      const sent = heldImage(length).bytes;
+      for (const one of [kept, answer]) {
+        expect(one && Buffer.compare(await bytesOf(one), sent)).toBe(0);
+      }
+    },
+  );
+});
+
 describe('what is not kept', () => {
   it('that there is no image', async () => {
     const { image, requestId } = await storeImage();

@@ -5,6 +5,7 @@ import { MAX_IMAGE_BYTES } from '../../src/images/types';
 
 const decode = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 const encode = (text: string) => new TextEncoder().encode(text);
+const view = (bytes: Uint8Array) => new DataView(bytes.buffer);
 const join = (...parts: Uint8Array[]) => new Uint8Array(parts.flatMap((part) => [...part]));
 
 /** 3×2 pixels each, made with libvips. */
@@ -29,6 +30,9 @@ const samples: [name: string, bytes: Uint8Array, mediaType: string][] = [
   ['WebP with alpha', webpExtended, 'image/webp'],
   ['GIF', gif, 'image/gif'],
 ];
+
+/** In the GIF above: where its picture goes, and its size. */
+const GIF_PICTURE_AT = 28;
 
 const reasonFor = (bytes: Uint8Array) => {
   const inspected = inspectImage(bytes);
@@ -90,13 +94,49 @@ describe('inspectImage', () => {
   it('refuses sides of 0 and of more than 16384 pixels', () => {
     const sized = (width: number) => {
       const changed = gif.slice();
-      changed[6] = width & 0xff;
-      changed[7] = width >> 8;
+      for (const at of [6, GIF_PICTURE_AT + 4]) view(changed).setUint16(at, width, true);
       return changed;
     };
     expect(inspectImage(sized(16_384)).ok).toBe(true);
     expect(reasonFor(sized(16_385))).toMatch(/^it is 16385×2 pixels/);
     expect(reasonFor(sized(0))).toMatch(/^it is 0×2 pixels/);
+  });
+
+  it('refuses a WebP with a picture larger than its canvas, which a decoder would make room for', () => {
+    const larger = (bytes: Uint8Array) => {
+      const picture = Buffer.from(bytes).indexOf('VP8 ') + 8;
+      const changed = bytes.slice();
+      view(changed).setUint16(picture + 6, 16_000, true);
+      return changed;
+    };
+    const still = webpExtended;
+    const head = new Uint8Array(24);
+    const pictures = still.slice(30);
+    head.set(Buffer.from('ANMF'));
+    view(head).setUint32(4, 16 + pictures.length, true);
+    const animated = join(still.slice(0, 30), head, pictures);
+    view(animated).setUint32(4, animated.length - 8, true);
+    for (const bytes of [still, animated]) {
+      expect(inspectImage(bytes)).toMatchObject({ ok: true, width: 3, height: 2 });
+      expect(reasonFor(larger(bytes))).toBe('it is broken: a picture is larger than its canvas');
+    }
+  });
+
+  it('takes a GIF for as large as its first picture reaches', () => {
+    const changed = gif.slice();
+    for (const [n, value] of [5, 7, 100, 200].entries()) {
+      view(changed).setUint16(GIF_PICTURE_AT + 2 * n, value, true);
+    }
+    expect(inspectImage(changed)).toMatchObject({ ok: true, width: 105, height: 207 });
+  });
+
+  it('refuses a JPEG of more scans than any encoder writes', () => {
+    const scan = Buffer.from(jpeg).indexOf(Buffer.from([0xff, 0xda]));
+    const end = jpeg.length - 2;
+    const withScans = (count: number) =>
+      join(jpeg.slice(0, scan), ...Array(count).fill(jpeg.slice(scan, end)), jpeg.slice(end));
+    expect(inspectImage(withScans(500)).ok).toBe(true);
+    expect(reasonFor(withScans(501))).toBe('it is broken: it has too many scans');
   });
 
   it('refuses an image made of countless parts without taking seconds over it', () => {
@@ -187,7 +227,6 @@ describe('an image that comes in pieces', () => {
 });
 
 describe('dimensions', () => {
-  const view = (bytes: Uint8Array) => new DataView(bytes.buffer);
   const side = fc.integer({ min: 1, max: 16_383 });
   const encoders: [name: string, resize: (width: number, height: number) => Uint8Array][] = [
     [
@@ -224,6 +263,9 @@ describe('dimensions', () => {
         const bytes = webpExtended.slice();
         bytes.set([(width - 1) & 0xff, (width - 1) >> 8, 0], 24);
         bytes.set([(height - 1) & 0xff, (height - 1) >> 8, 0], 27);
+        const picture = Buffer.from(bytes).indexOf('VP8 ') + 8;
+        view(bytes).setUint16(picture + 6, width, true);
+        view(bytes).setUint16(picture + 8, height, true);
         return bytes;
       },
     ],
@@ -231,8 +273,10 @@ describe('dimensions', () => {
       'GIF',
       (width, height) => {
         const bytes = gif.slice();
-        view(bytes).setUint16(6, width, true);
-        view(bytes).setUint16(8, height, true);
+        for (const at of [6, GIF_PICTURE_AT + 4]) {
+          view(bytes).setUint16(at, width, true);
+          view(bytes).setUint16(at + 2, height, true);
+        }
         return bytes;
       },
     ],

@@ -84,6 +84,19 @@ describe('an image without a row', () => {
     expect(await search()).toEqual(nothing);
   });
 
+  it('does not have it back when it is deleted while D1 is asked', async () => {
+    const id = oldId();
+    await putImage(id);
+    await indexRequest({ ...known(id), images: [rowOf(id)] });
+    const store = createOrphanStore({ buckets: env, db: env.DB });
+    const getRequests: typeof store.getRequests = async (ids) => {
+      await env.IMAGES.delete(keyOf(id));
+      return store.getRequests(ids);
+    };
+    const found = await findOrphans({ store: { ...store, getRequests }, foremen, log }, NOW);
+    expect([found, await rowIds()]).toEqual([nothing, []]);
+  });
+
   it('has it back when its foreman knows, however long D1 has known of neither', async () => {
     const id = await accepted(tenant, { id: oldId() });
     await succeed(tenant, id);

@@ -2,7 +2,13 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { getBeside } from '../../src/images/beside';
 import { objectKeyOf } from '../../src/images/keys';
-import { deleteImageStatements, imageStatements, listObjectKeys } from '../../src/images/store';
+import {
+  deleteImageStatements,
+  imageStatements,
+  listObjectKeys,
+  type SweptBucket,
+} from '../../src/images/store';
+import { sweepAll } from '../../src/images/sweep';
 import type { StoredImage } from '../../src/images/types';
 import { newId, type RequestId } from '../../src/platform/ids';
 import { clearBuckets, clearRows, imageOf, indexRequest, putRows, rowIds } from './rows';
@@ -117,6 +123,25 @@ it('one run gets through 10,000 images and the next goes on', async () => {
   expect(await images.sweepExpired({ now: LATER })).toBe(10_000);
   expect(await rowIds()).toHaveLength(50);
   expect(await images.sweepExpired({ now: LATER })).toBe(50);
+});
+
+it('one run looks for what lies beside images 1,000 times at the most', async () => {
+  let looks = 0;
+  const rows = Array.from({ length: 500 }, (_, n) => ({ id: `img_${n}`, key: `images/${n}` }));
+  const bucket: SweptBucket = {
+    getExpiredRows: async () => rows,
+    async getBeside(asked) {
+      const used = Math.min(300, asked.looks);
+      looks += used;
+      return { beside: [], complete: used, looks: used };
+    },
+    getExpired: async () => ({ keys: [], next: null }),
+    getPosition: async () => null,
+    setPosition: async () => {},
+    deleteKeys: async () => {},
+  };
+  const swept = await sweepAll({ buckets: [bucket], deleteRows: async () => {} }, LATER);
+  expect([looks, swept]).toEqual([1_000, 1_000]);
 });
 
 describe('what lies beside an image', () => {

@@ -320,6 +320,11 @@ describe('two codecs', () => {
     const neither = firstOf(failing(down), failing(new NotConvertible()), quiet);
     await expect(neither.convert(conversion)).rejects.toThrow(NotConvertible);
   });
+
+  it('take what is too large for the first for too large', async () => {
+    const codec = firstOf(failing(new TooLargeToConvert()), failing(down), quiet);
+    await expect(codec.convert(conversion)).rejects.toThrow(TooLargeToConvert);
+  });
 });
 
 describe('turns', () => {

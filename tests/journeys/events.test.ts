@@ -136,6 +136,12 @@ describe('a WebSocket on all events', () => {
     const response = await client.call('GET', '/v1/events');
     expect(response.headers.get('upgrade')).toBe('websocket');
     expect(await codeOf(response)).toEqual([426, 'upgrade_required']);
+    // `fetch` makes a GET of whatever asks for a WebSocket.
+    const headers = { upgrade: 'websocket', ...keyOf(client) };
+    const asked = new Request(allOf(), { method: 'HEAD', headers });
+    const app = createApp(createServices(env));
+    const head = await app.fetch(asked, env, createExecutionContext());
+    expect([head.status, head.webSocket]).toEqual([426, null]);
   });
 
   it('is refused to pages of origins that nobody has named, whatever they bring', async () => {

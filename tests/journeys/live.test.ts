@@ -36,6 +36,15 @@ const watched = (client: Client, id: string, times: number) =>
 const idsIn = (text: string) => Array.from(text.matchAll(/^id: (\d+)$/gm), ([, id]) => Number(id));
 
 describe('following a request', () => {
+  it('by HEAD has the headers alone, and leaves nobody watching', async () => {
+    const { client, id, path, open } = await running();
+    const { status, headers } = await client.call('HEAD', `${path}/events`);
+    const type = headers.get('content-type');
+    expect([status, type]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    expect(await watchersOf(client, id)).toHaveLength(0);
+    open();
+  });
+
   it.each(['evict', 'abort'] as const)(
     'brings every version once, though its foreman goes away (%s)',
     async (goAway) => {

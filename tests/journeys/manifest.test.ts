@@ -12,9 +12,11 @@ import {
   type Client,
   confirmed,
   http,
+  image,
   indexed,
   newClient,
   ORIGIN,
+  openai,
   useWorld,
 } from './support';
 
@@ -159,6 +161,22 @@ describe('the manifest by a signed link', () => {
     await expectProblem(await http('GET', one.path), 401, 'unauthorized');
     advance(400 * DAY);
     await expectProblem(await http('GET', linkOf(one)), 410, 'gone');
+  });
+
+  it('says nothing of what the image cost its owner, who reads it by key', async () => {
+    openai(image);
+    const client = await newClient();
+    const it = await made(client, { model: 'gpt-image-1' });
+    const whole = (await read(client, it.path)).manifest;
+    const { cost_usd, provider_request_id, ...told } = whole;
+    const [attempt] = it.request.attempts;
+    expect([cost_usd, provider_request_id]).toEqual([
+      attempt?.cost_usd,
+      attempt?.provider_request_id,
+    ]);
+    const { manifest, jws } = await (await http('GET', linkOf(it))).json<Signed>();
+    expect(manifest).toEqual(told);
+    expect((await jwtVerify(jws, await published())).payload).toEqual(told);
   });
 
   it('counts for its address as the image does', ACROSS_A_MINUTE, async () => {

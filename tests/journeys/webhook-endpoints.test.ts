@@ -451,6 +451,24 @@ describe('a ping', () => {
   );
 });
 
+it('pings, those of an enabling too, count against the rate limit, and what is refused sends none', async () => {
+  const client = await newClient({ requests_per_minute: 1, burst: 2 });
+  const hook = receiver(500);
+  const { id } = await add(client, { url: hook.url, events: ['endpoint.disabled'] });
+  await act(client, 200, id, 'ping');
+  await act(client, 200, id, 'disable');
+  await act(client, 409, id, 'enable');
+  for (const verb of ['ping', 'enable']) {
+    const response = await client.call('POST', `/v1/webhooks/${id}/${verb}`);
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await response.json()).toMatchObject({
+      ...{ code: 'rate_limited', limit: 'requests_per_minute' },
+    });
+  }
+  expect(hook.posts).toHaveLength(2);
+});
+
 describe('a disabled endpoint', () => {
   it('gets pings and nothing else, and is enabled by one that it answers', async () => {
     const client = await newClient();

@@ -24,13 +24,17 @@ export class CodecBusy extends Error {}
 /** Of 100: what a thumbnail loses of its image is not seen, and above it the bytes grow fast. */
 export const QUALITY = 85;
 
-/** The second converts what the first cannot at the moment; an image too large for it waits. */
+/**
+ * The second converts what the first cannot at the moment; an image too large for it waits. One that
+ * is too large for the first is too large.
+ */
 export function firstOf(first: Codec, second: Codec, log: Logger): Codec {
   return {
     async convert(conversion) {
       try {
         return await first.convert(conversion);
       } catch (error) {
+        if (error instanceof TooLargeToConvert) throw error;
         log.warn('image.codec_failed', { error });
         return second.convert(conversion).catch((fault) => {
           throw fault instanceof TooLargeToConvert

@@ -1,7 +1,9 @@
 /** The codec that runs in the isolate itself, which has 128 MB for all that it does. */
 import type { Sleep } from '../../platform/patience';
+import { inspectImage } from '../inspect';
 import { type Codec, type Conversion, NotConvertible, QUALITY, TooLargeToConvert } from './codec';
 import type { Photon } from './photon';
+import { withoutProfile } from './png-profile';
 import { flatten, shrink } from './scaling';
 import { createTurns } from './turns';
 
@@ -29,6 +31,7 @@ export function createWasmCodec(deps: WasmCodecDeps): Codec {
   let kept: Photon | null = null;
 
   const run = (module: WebAssembly.Module, bytes: Uint8Array, conversion: Conversion) => {
+    if (!isAsTold(bytes, conversion)) throw new NotConvertible();
     const photon = kept ?? deps.start(module);
     kept = null;
     const converted = convertBy(photon, bytes, conversion);
@@ -53,13 +56,19 @@ export function createWasmCodec(deps: WasmCodecDeps): Codec {
   };
 }
 
+/** Its memory follows the size that the bytes tell, in whatever place; what it is not told it may claim. */
+function isAsTold(bytes: Uint8Array, { from }: Conversion): boolean {
+  const told = inspectImage(bytes);
+  return told.ok && told.width === from.width && told.height === from.height;
+}
+
 function convertBy(
   photon: Photon,
   bytes: Uint8Array,
   { from, to }: Conversion,
 ): Uint8Array<ArrayBuffer> {
   try {
-    const image = photon.decode(bytes);
+    const image = photon.decode(withoutProfile(bytes));
     // What the bytes hold was bounded by what they say.
     if (image.width !== from.width || image.height !== from.height) {
       throw new Error('the image is not of the size it has told');

@@ -235,11 +235,11 @@ function addStatusRoutes(routes: Routes, { authenticate, endpoints, now }: Deps)
     summary: 'Send an `endpoint.ping` now, and say what came back',
     description:
       'Signed and logged as any delivery, and not tried again. It reaches a disabled endpoint, too, ' +
-      'and changes nothing of its status.',
+      'and changes nothing of its status. It counts as a request against your rate limit.',
     request: { params },
     responses: {
       200: jsonAnswer(pingSchema, 'What came back'),
-      ...problemResponses(401, 403, 404),
+      ...problemResponses(401, 403, 404, 429),
     },
   });
   routes.openapi(ping, async (c) => {
@@ -280,7 +280,7 @@ function addStatusRoutes(routes: Routes, { authenticate, endpoints, now }: Deps)
     request: { params },
     responses: {
       200: jsonAnswer(endpointSchema, 'The endpoint'),
-      ...problemResponses(401, 403, 404, 409),
+      ...problemResponses(401, 403, 404, 409, 429),
     },
   });
   routes.openapi(enable, async (c) => {

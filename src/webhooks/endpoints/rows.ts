@@ -9,11 +9,6 @@ export const endpointTables: readonly string[] = [
 /** Rows are written by this file only. */
 const fromRow = (row: { state: string }) => JSON.parse(row.state) as Endpoint;
 
-export function getOne(sql: SqlStorage, id: EndpointId): Endpoint | null {
-  const [row] = sql.exec<{ state: string }>('SELECT state FROM webhook_endpoints WHERE id = ?', id);
-  return row ? fromRow(row) : null;
-}
-
 /** Oldest first. */
 export function getList(sql: SqlStorage): Endpoint[] {
   return sql

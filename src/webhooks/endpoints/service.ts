@@ -2,8 +2,8 @@
  * Webhook endpoints, as their owner handles them. The user's foreman keeps them; ids and secrets are
  * made here, so that a call to it can be made again. Pings are posted from here, too.
  */
-import { deniedFault } from '../../accounts/errors';
-import type { Credential, Denial } from '../../accounts/types';
+import { deniedFault, refusalFault } from '../../accounts/errors';
+import type { Credential, Denial, Refusal } from '../../accounts/types';
 import { cellOf, newId, type UserId } from '../../platform/ids';
 import { fingerprintOf } from '../../requests/idempotency';
 import {
@@ -48,6 +48,9 @@ export interface EndpointForeman {
   listEndpoints(input: Asked): Promise<{ endpoints: readonly Endpoint[] } | Denied>;
   getEndpoint(input: Named): Promise<Endpoint | Denied | null>;
   endpointToChange(input: Named): Promise<Endpoint | Denied | null>;
+  endpointToPing(
+    input: Named,
+  ): Promise<{ endpoint: Endpoint } | { refusal: Refusal; at: number } | Denied | null>;
   changeEndpoint(input: Named & { changes: EndpointChanges }): Promise<Endpoint | Denied | null>;
   deleteEndpoint(input: Named): Promise<object | Denied>;
   rotateEndpointSecret(
@@ -94,9 +97,12 @@ export function createEndpointService(deps: EndpointServiceDeps) {
   const toChange = async (input: Named): Promise<Endpoint> =>
     found(input.id, told(await foremanOf(input).endpointToChange(input), WRITE));
 
-  const pinged = async (endpoint: Endpoint, context: CallContext) => {
+  const pinged = async (input: Named & { readonly context: CallContext }) => {
+    const answer = found(input.id, told(await foremanOf(input).endpointToPing(input), WRITE));
+    if ('refusal' in answer) throw refusalFault(answer.refusal, answer.at);
+    const { endpoint } = answer;
     const startedAt = now();
-    const { correlationId, traceparent } = context;
+    const { correlationId, traceparent } = input.context;
     const id = newId('dlv', startedAt, cellOf(endpoint.userId));
     const job = pingJob(endpoint, { id, correlationId, traceparent }, startedAt);
     const result = await postWebhook(job, deps.post);
@@ -167,9 +173,10 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       return found('default-secret', told(answer, WRITE));
     },
 
+    /** @throws AppError `not_found`, `rate_limited`. */
     async ping(input: Named & { readonly context: CallContext }): Promise<PingResult> {
       const { credential, id } = input;
-      const { ping, result } = await pinged(await toChange(input), input.context);
+      const { ping, result } = await pinged(input);
       found(id, told(await foremanOf(input).keepPing({ credential, ping }), WRITE));
       return result;
     },
@@ -178,12 +185,12 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       return found(input.id, told(await foremanOf(input).disableEndpoint(input), WRITE));
     },
 
-    /** @throws AppError `endpoint_not_reachable`; `conflict` when its URL was changed meanwhile. */
+    /** @throws AppError `rate_limited`, `endpoint_not_reachable`; `conflict` when its URL was changed meanwhile. */
     async enable(input: Named & { readonly context: CallContext }): Promise<Endpoint> {
       const { credential, id } = input;
       const endpoint = await toChange(input);
       if (!endpoint.disabled) return endpoint;
-      const { ping, result } = await pinged(endpoint, input.context);
+      const { ping, result } = await pinged(input);
       const kept = await foremanOf(input).enableEndpoint({ credential, ping });
       const answer = found(id, told(kept, WRITE));
       if (ping.status !== 'delivered') throw endpointNotReachable(result);

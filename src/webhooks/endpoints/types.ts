@@ -9,7 +9,6 @@ export const endpointEventTypes = ['endpoint.disabled', 'endpoint.enabled'] as c
 export const PING = 'endpoint.ping';
 
 export const eventTypes = [...requestEventTypes, ...endpointEventTypes] as const;
-export type EventType = (typeof eventTypes)[number];
 /** `*` stands for every event, `request.*` for every one of its noun. */
 export const eventFilters = ['*', 'request.*', 'endpoint.*', ...eventTypes] as const;
 export type EventFilter = (typeof eventFilters)[number];

@@ -23,6 +23,8 @@ export interface HeldDeliveries {
   readonly page: readonly Delivery[];
   /** Of those that D1 has shown. */
   readonly known: readonly Delivery[];
+  /** Behind it there may be more that fit; null: there are not. */
+  readonly end: DeliveryId | null;
 }
 
 /** Each side brings one more than the page takes, where it has as many. Ids sort by time. */
@@ -36,6 +38,7 @@ export function mergePage(
     const last = side.at(-1);
     return last && side.length > query.limit ? [last.id] : [];
   });
+  if (held.end !== null) ends.push(held.end);
   const end = ends.sort().at(-1) ?? null;
   const latest = new Map<DeliveryId, Delivery>();
   for (const delivery of [...archived, ...held.page, ...held.known]) {

@@ -66,9 +66,9 @@ export function createDeliveryLogRoutes(deps: {
     summary: 'Send deliveries again, with their ids and bodies',
     description:
       'One by its id, whatever came of it, or those of a time range that never arrived (failed, or ' +
-      'skipped while the endpoint was disabled). The schedule begins anew, to where the endpoint is ' +
-      'now. One that waits for its next try is tried at once. A call takes 1,000 of a range; while ' +
-      '`next_cursor` is not null there are more.',
+      'skipped). The schedule begins anew, to where the endpoint is now. One that waits for its next ' +
+      'try is tried at once. A call takes 1,000 of a range; while `next_cursor` is not null there ' +
+      'are more.',
     middleware: [clients, jsonBody()],
     request: { params, body: bodyOf(replaySchema) },
     responses: {

@@ -24,9 +24,9 @@ describe('a page of a delivery log', () => {
   it('shows what was replayed as the foreman has it', () => {
     const old = finished(1, 'failed');
     const known = [pendingAgain(old)];
-    const all = mergePage({ limit: 5, status: null }, [old], { page: known, known });
+    const all = mergePage({ limit: 5, status: null }, [old], { page: known, known, end: null });
     expect(all).toEqual({ items: known, next: null });
-    const failed = mergePage({ limit: 5, status: 'failed' }, [old], { page: [], known });
+    const failed = mergePage({ limit: 5, status: 'failed' }, [old], { page: [], known, end: null });
     expect(failed).toEqual({ items: [], next: null });
   });
 
@@ -38,7 +38,9 @@ describe('a page of a delivery log', () => {
         fc.array(fc.tuple(side, status), { maxLength: 40 }),
         fc.integer({ min: 1, max: 7 }),
         fc.constantFrom(null, 'failed' as const, 'pending' as const),
-        (entries, limit, asked) => {
+        // How many the foreman looks at.
+        fc.integer({ min: 1, max: 50 }),
+        (entries, limit, asked, lookedAt) => {
           const archived: FinishedDelivery[] = [];
           const held = new Map<string, Delivery>();
           entries.forEach(([at, ended], index) => {
@@ -56,11 +58,12 @@ describe('a page of a delivery log', () => {
             const isLeft = ({ id, status: now }: Delivery) =>
               (before === null || id < before) && isAsked(now);
             const fromLog = archived.filter(isLeft).slice(0, limit + 1);
+            const all = asked === 'failed' ? [] : [...held.values()].reverse();
+            const from: string | null = before;
+            const looked = all.filter(({ id }) => from === null || id < from).slice(0, lookedAt);
             const answer: HeldDeliveries = {
-              page: [...held.values()]
-                .filter(isLeft)
-                .reverse()
-                .slice(0, limit + 1),
+              page: looked.filter(isLeft).slice(0, limit + 1),
+              end: looked.length === lookedAt ? (looked.at(-1)?.id ?? null) : null,
               known: fromLog.flatMap(({ id }) => held.get(id) ?? []),
             };
             const { items, next } = mergePage({ limit, status: asked }, fromLog, answer);
