@@ -59,7 +59,7 @@ const byKey: readonly Guarded[] = [
   },
   { method: 'POST', path: '/v1/webhooks/default-secret/rotate', scope: write, body: {} },
   { method: 'POST', path: '/v1/webhooks', scope: write, body: hook },
-  { method: 'GET', path: '/v1/webhooks', scope: read },
+  { method: 'GET', path: '/v1/webhooks', scope: read, faulty: '?limit=3' },
   { method: 'GET', path: '/v1/webhooks/{id}', scope: read },
   { method: 'PATCH', path: '/v1/webhooks/{id}', scope: write, body: { description: 'ours' } },
   { method: 'DELETE', path: '/v1/webhooks/{id}', scope: write },

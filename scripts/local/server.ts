@@ -3,7 +3,7 @@
 // end-to-end tests; it decides nothing of its own, wrangler.toml does.
 import { resolve } from 'node:path';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
-import { driveCrons } from './crons.ts';
+import { type CronTrigger, createCronTrigger, driveCrons } from './crons.ts';
 import { tieRuntime } from './lifeline.ts';
 import { applyMigrations } from './migrations.ts';
 import { type Plan, readPlan } from './plan.ts';
@@ -82,6 +82,7 @@ async function run(options: LocalServerOptions & { plan: Plan }): Promise<LocalS
   const writeLine = options.onLog ?? ((line: string) => process.stderr.write(`${line}\n`));
   const onLog = options.quiet === true ? () => {} : writeLine;
   const lifeline = tieRuntime(stateDir);
+  const trigger = createCronTrigger(plan.worker);
   let miniflare: Miniflare | null = null;
   try {
     await applyMigrations(plan, stateDir, lifeline.runtimeEnvironment);
@@ -98,11 +99,11 @@ async function run(options: LocalServerOptions & { plan: Plan }): Promise<LocalS
         handleStructuredLogs: ({ message }) => onLog(message),
         resourcePersistencePath: resourcesDir(stateDir),
         unsafeRuntimeEnv: lifeline.runtimeEnvironment,
-        workers: [{ ...plan.worker, bindings: settings }],
+        workers: [{ ...plan.worker, bindings: settings }, trigger.worker],
       }),
     );
     const { origin } = await miniflare.ready;
-    return { origin, settings, stop: stopper({ plan, miniflare, lifeline, onLog }) };
+    return { origin, settings, stop: stopper({ plan, miniflare, trigger, lifeline, onLog }) };
   } catch (error) {
     await miniflare?.dispose().catch(() => {});
     lifeline.release();
@@ -113,12 +114,13 @@ async function run(options: LocalServerOptions & { plan: Plan }): Promise<LocalS
 function stopper(parts: {
   plan: Plan;
   miniflare: Miniflare;
+  trigger: CronTrigger;
   lifeline: { release(): void };
   onLog: (line: string) => void;
 }): () => Promise<void> {
   const crons = driveCrons({
     miniflare: parts.miniflare,
-    workerName: parts.plan.worker.name ?? '',
+    trigger: parts.trigger,
     crons: parts.plan.crons,
     onError: parts.onLog,
   });

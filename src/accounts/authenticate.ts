@@ -5,7 +5,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { Asking } from '../platform/http';
-import { accountSuspended, forbidden, notOperator, unauthorized } from './errors';
+import { accountSuspended, forbidden, invalidTicket, notOperator, unauthorized } from './errors';
 import type { ReadKey } from './keys/text';
 import type { OpenTicket } from './tickets/opening';
 import type { Authorization, By, Credential, Scope, TokenCredential, Whence } from './types';
@@ -51,7 +51,7 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
       : (fromKey(asking) ?? (await deps.signIn(asking)));
     if (credential) return credential;
     await deps.countFailure(asking.from);
-    throw unauthorized();
+    throw isByTicket(asking) ? invalidTicket() : unauthorized();
   };
 
   const credential = (asking: Asking): Promise<Credential> => {
@@ -102,7 +102,8 @@ function createVerdicts(deps: Pick<AuthenticateDeps, 'authorize' | 'now'>) {
       const verdict = await deps.authorize(credential);
       if (!verdict.ok) {
         verdicts.delete(name);
-        throw verdict.code === 'account_suspended' ? accountSuspended() : unauthorized();
+        if (verdict.code === 'account_suspended') throw accountSuspended();
+        throw credential.via === 'ticket' ? invalidTicket() : unauthorized();
       }
       const { scopes, until: endsAt } = verdict;
       if (verdicts.size >= MAX_VERDICTS) verdicts.clear();

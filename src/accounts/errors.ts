@@ -1,5 +1,12 @@
 import { AppError } from '../platform/errors';
-import { type Denial, type KeyId, REQUESTS_POLICY, type Refusal, type UserId } from './types';
+import {
+  type Credential,
+  type Denial,
+  type KeyId,
+  REQUESTS_POLICY,
+  type Refusal,
+  type UserId,
+} from './types';
 
 export type AccountErrorCode =
   | 'unauthorized'
@@ -13,6 +20,11 @@ export type AccountErrorCode =
 /** One text for every way in which a key or a token can be wrong, so that a guess learns nothing. */
 export const unauthorized = () =>
   new AppError<AccountErrorCode>('unauthorized', 'A valid API key or sign-in token is required.', {
+    headers: { 'www-authenticate': 'Bearer' },
+  });
+
+export const invalidTicket = () =>
+  new AppError<AccountErrorCode>('unauthorized', 'The ticket is not valid or has ended.', {
     headers: { 'www-authenticate': 'Bearer' },
   });
 
@@ -39,10 +51,14 @@ const denials = ['unauthorized', 'forbidden', 'account_suspended'] as const sati
 export const isDenial = (fault: unknown): fault is AppError =>
   fault instanceof AppError && denials.some((denial) => denial === fault.code);
 
-export function deniedFault(denial: Denial, scope: string): AppError {
+export function deniedFault(
+  denial: Denial,
+  scope: string,
+  credential?: Pick<Credential, 'via'>,
+): AppError {
   switch (denial) {
     case 'unauthorized':
-      return unauthorized();
+      return credential?.via === 'ticket' ? invalidTicket() : unauthorized();
     case 'forbidden':
       return forbidden(scope);
     case 'account_suspended':

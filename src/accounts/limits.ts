@@ -4,7 +4,13 @@
  * `Account.version`; what D1 has not confirmed up to that version is news.
  */
 import type { Usage } from './admission';
-import { type Account, DEFAULT_LIMITS, type KeyId, type KeyRecord } from './types';
+import {
+  type Account,
+  DEFAULT_LIMITS,
+  type KeyedRotation,
+  type KeyId,
+  type KeyRecord,
+} from './types';
 
 export const accountTables: readonly string[] = [
   // One row. projected_version: the account version up to which D1 knows the account and its keys.
@@ -38,7 +44,13 @@ export interface WebhookSecretRotation {
   /** The `Idempotency-Key` that it was asked for with. */
   readonly madeBy: string | null;
   /** Goes on signing until then. */
-  readonly previous: { readonly secret: string; readonly expiresAt: number } | null;
+  readonly previous: {
+    readonly secret: string;
+    readonly expiresAt: number;
+    readonly madeBy: string | null;
+  } | null;
+  /** Those of the last day that came with an `Idempotency-Key`, newest first. */
+  readonly rotations: readonly KeyedRotation[];
 }
 
 export interface AccountNews {
@@ -65,10 +77,24 @@ export function loadAccount(sql: SqlStorage): StoredAccount | null {
 
 /** What rows of earlier versions have none of. */
 const completeAccount = (stored: StoredAccount): StoredAccount => ({
-  ...({ externalId: null, region: null, status: 'active', webhookSecretRotation: null } as const),
+  ...({ externalId: null, region: null, status: 'active' } as const),
   ...stored,
   limits: { ...DEFAULT_LIMITS, ...stored.limits },
+  webhookSecretRotation: stored.webhookSecretRotation
+    ? completeRotation(stored.webhookSecretRotation)
+    : null,
 });
+
+/** An earlier version knew the key of the last rotation only. */
+function completeRotation(stored: WebhookSecretRotation): WebhookSecretRotation {
+  const { madeBy: key, at, previous } = stored;
+  const overlapMs = previous ? previous.expiresAt - at : 0;
+  return {
+    ...stored,
+    rotations: stored.rotations ?? (key === null ? [] : [{ key, overlapMs, at }]),
+    previous: previous && { ...previous, madeBy: previous.madeBy ?? null },
+  };
+}
 
 const completeKey = (stored: KeyRecord): KeyRecord => ({
   ...({ expiresAt: null, lastUsedAt: null, replaces: null } as const),

@@ -124,6 +124,13 @@ export interface TicketCredential extends CredentialBase {
   readonly mintedBy: Minter;
 }
 
+/** A rotation of a webhook secret, as its `Idempotency-Key` is remembered: without the secret. */
+export interface KeyedRotation {
+  readonly key: string;
+  readonly overlapMs: number;
+  readonly at: number;
+}
+
 export type Credential = KeyCredential | TokenCredential | TicketCredential;
 
 /** The key or the token with which all is done that this credential does. */

@@ -9,12 +9,13 @@ import * as accounts from '../accounts/limits';
 import type { Credential, Refusal } from '../accounts/types';
 import type { JsonObject } from '../platform/json';
 import * as deliveries from '../webhooks/deliveries';
-import { isReplay, rotated } from '../webhooks/endpoints/secrets';
+import { isReplay, madeBefore, remembered, rotated } from '../webhooks/endpoints/secrets';
 import {
   type Endpoint,
   type EndpointChanges,
   type EndpointSecret,
   MAX_ENDPOINTS,
+  type RotationRefusal,
   type SecretRotation,
 } from '../webhooks/endpoints/types';
 import type { FinishedDelivery } from '../webhooks/types';
@@ -33,6 +34,14 @@ interface Named {
 export type CreateEndpointAnswer =
   | { readonly endpoint: Endpoint; readonly replayed: boolean }
   | { readonly refusal: 'mismatch' | 'too_many' };
+
+export type RotateEndpointAnswer =
+  /** `secret`: the one that this rotation has made; another may have followed it. */
+  { readonly endpoint: Endpoint; readonly secret: string } | { readonly refusal: RotationRefusal };
+
+export type RotateDefaultAnswer =
+  | { readonly secret: string; readonly previousExpiresAt: number | null }
+  | { readonly refusal: RotationRefusal };
 
 export type PingAnswer =
   | { readonly endpoint: Endpoint }
@@ -164,43 +173,43 @@ function changeEndpoint(
 function rotateEndpointSecret(
   desk: Desk,
   { id, rotation, credential }: Acted & Named & { readonly rotation: SecretRotation },
-): Endpoint | null {
+): RotateEndpointAnswer | null {
   const endpoint = endpointOf(desk, id);
   if (!endpoint) return null;
+  const made = madeBefore(endpoint, rotation, desk.now);
+  if (made) return 'refusal' in made ? made : { endpoint, secret: made.secret };
   const { overlapMs, secret, madeBy } = rotation;
-  const [newest] = endpoint.secrets;
-  if (newest?.secret === secret) return endpoint;
-  if (newest && isReplay({ madeBy: newest.madeBy, at: newest.createdAt }, madeBy, desk)) {
-    return endpoint;
-  }
   const next: EndpointSecret = { secret, madeBy, createdAt: desk.now, expiresAt: null };
   const secrets = rotated(endpoint.secrets, next, { overlapMs, now: desk.now });
-  const changed = { ...endpoint, secrets, updatedAt: desk.now };
+  const rotations = remembered(endpoint.rotations, rotation, desk.now);
+  const changed = { ...endpoint, secrets, rotations, updatedAt: desk.now };
   saveEndpoint(desk, changed);
   const details = { overlap_seconds: overlapMs / 1_000 };
   record(desk, { action: 'webhook.secret_rotated', endpoint, credential, details });
-  return changed;
+  return { endpoint: changed, secret };
 }
 
 /** What signs now, and until when the one before it does. Null without an account. */
 function rotateDefaultSecret(
   desk: Desk,
   { rotation, credential }: Acted & { readonly rotation: SecretRotation },
-): { readonly secret: string; readonly previousExpiresAt: number | null } | null {
+): RotateDefaultAnswer | null {
   const account = accounts.loadAccount(desk.sql);
   if (!account) return null;
-  const { secret, overlapMs, madeBy } = rotation;
   const last = account.webhookSecretRotation;
-  const isSame = account.webhookSecret === secret || (last && isReplay(last, madeBy, desk));
-  if (isSame) {
-    const ends = last?.previous?.expiresAt ?? null;
-    return { secret: account.webhookSecret, previousExpiresAt: ends };
+  const before = { secrets: defaultSecrets(account), rotations: last?.rotations ?? [] };
+  const made = madeBefore(before, rotation, desk.now);
+  if (made) {
+    const previousExpiresAt = last?.previous?.expiresAt ?? null;
+    return 'refusal' in made ? made : { secret: made.secret, previousExpiresAt };
   }
+  const { secret, overlapMs, madeBy } = rotation;
   const overlap = { overlapMs, now: desk.now };
-  const [, old] = rotated(defaultSecrets(account), { secret, expiresAt: null }, overlap);
+  const [, old] = rotated(before.secrets, { secret, expiresAt: null, madeBy }, overlap);
   const expiresAt = old?.expiresAt ?? null;
-  const previous = old && expiresAt !== null ? { secret: old.secret, expiresAt } : null;
-  const webhookSecretRotation = { at: desk.now, madeBy, previous };
+  const previous = old && expiresAt !== null ? { ...old, expiresAt } : null;
+  const rotations = remembered(before.rotations, rotation, desk.now);
+  const webhookSecretRotation = { at: desk.now, madeBy, previous, rotations };
   accounts.saveAccount(desk.sql, { ...account, webhookSecret: secret, webhookSecretRotation });
   const details = { overlap_seconds: overlapMs / 1_000 };
   const what = { userId: account.userId, target: null, details };

@@ -6,7 +6,7 @@ import * as accounts from '../accounts/limits';
 import type { EndpointId } from '../platform/ids';
 import * as rows from '../webhooks/endpoints/rows';
 import { signingSecrets } from '../webhooks/endpoints/secrets';
-import type { Endpoint, SigningSecret } from '../webhooks/endpoints/types';
+import type { Endpoint, MadeSecret } from '../webhooks/endpoints/types';
 import type { Desk } from './desk';
 
 type Shelf = Pick<Desk, 'sql' | 'memory'>;
@@ -47,7 +47,8 @@ export function secretsFor(
 /** Those of requests that name a URL themselves, newest first. */
 export function defaultSecrets(
   account: Pick<accounts.StoredAccount, 'webhookSecret' | 'webhookSecretRotation'>,
-): readonly SigningSecret[] {
-  const previous = account.webhookSecretRotation?.previous;
-  return [{ secret: account.webhookSecret, expiresAt: null }, ...(previous ? [previous] : [])];
+): readonly MadeSecret[] {
+  const { webhookSecret: secret, webhookSecretRotation: last } = account;
+  const newest = { secret, expiresAt: null, madeBy: last?.madeBy ?? null };
+  return [newest, ...(last?.previous ? [last.previous] : [])];
 }

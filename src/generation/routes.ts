@@ -3,8 +3,8 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, jsonBody, preferredWaitMs, validationHook } from '../platform/http';
 import type { JsonObject } from '../platform/json';
-import { apiKeySecurity, json, problemResponses } from '../platform/openapi';
-import { answerSubmitted, describeWait } from '../requests/answers';
+import { apiKeySecurity, headersOf, json, problemResponses } from '../platform/openapi';
+import { answerSubmitted, describeWait, requestHeaders } from '../requests/answers';
 import { readIdempotencyKey } from '../requests/idempotency';
 import type { RequestService } from '../requests/service';
 import { type PresentRequest, requestViewSchema } from '../requests/view';
@@ -41,9 +41,18 @@ const submitRoute = createRoute({
     body: { required: true, content: json(submissionSchema.openapi('Submission')) },
   },
   responses: {
-    202: { description: 'Accepted', content: json(requestViewSchema) },
+    202: {
+      description: 'Accepted',
+      headers: headersOf({ ...requestHeaders, Location: 'Where the request is' }),
+      content: json(requestViewSchema),
+    },
     200: {
       description: 'Ended while waiting, a replay, or the plan of a dry run',
+      headers: headersOf({
+        ...requestHeaders,
+        Location: 'Where the request is',
+        'Idempotent-Replayed': '`true` for a replay',
+      }),
       content: json(z.union([requestViewSchema, prospectSchema])),
     },
     ...problemResponses(400, 401, 403, 410, 413, 415, 422, 429, 431, 503),

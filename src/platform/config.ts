@@ -56,6 +56,9 @@ function isTwin(
   return !(name === 'SIGNING_SECRET_PREVIOUS' && isSucceeded);
 }
 
+/** Changes that come at once, as when two images of a request are deleted, must meet in one place. */
+const MIN_HOT_MS = 600_000;
+
 const settingsSchema = z
   .object({
     ENVIRONMENT: z.enum(['local', 'production']),
@@ -106,7 +109,7 @@ const settingsSchema = z
     allowLocalUrls: raw.ALLOW_LOCAL_URLS,
     detachCalls: raw.DETACH_CALLS,
     providerTimeoutMs: raw.PROVIDER_TIMEOUT_MS,
-    requestHotMs: raw.REQUEST_HOT_HOURS * 3_600_000,
+    requestHotMs: Math.max(MIN_HOT_MS, raw.REQUEST_HOT_HOURS * 3_600_000),
     imageRetentionMs: raw.IMAGE_RETENTION_DAYS * 86_400_000,
   }));
 

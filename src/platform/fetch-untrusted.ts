@@ -73,7 +73,7 @@ export interface UntrustedRequest {
   readonly timeoutMs: number;
   /** Of the body after content decoding. */
   readonly maxBytes: number;
-  /** A body that is larger is cut (and the answer says so) or makes the call fail. */
+  /** A body that is larger, or breaks off, is cut (and the answer says so) or makes the call fail. */
   readonly onOverflow: 'truncate' | 'refuse';
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal;
@@ -147,7 +147,13 @@ async function exchange(fetcher: typeof fetch, url: URL, init: UntrustedRequest)
         signal: deadline.signal,
       }),
     );
-    const { body, truncated } = await readBounded(response.body, init.maxBytes, deadline);
+    const { body, truncated } = await readBounded(response.body, init.maxBytes, deadline).catch(
+      (error: unknown) => {
+        if (init.onOverflow === 'refuse') throw error;
+        // Who takes a body that is cut wants to know how it was answered, not how it ended.
+        return { body: new Uint8Array(), truncated: true };
+      },
+    );
     if (truncated && init.onOverflow === 'refuse') {
       return failed('sent', 'too_large', tooLarge(init.maxBytes));
     }

@@ -9,6 +9,7 @@ export interface LogFields {
   readonly user_id?: string;
   readonly request_id?: string;
   readonly delivery_id?: string;
+  readonly endpoint_id?: string;
   readonly image_id?: string;
   readonly letter_id?: string;
   readonly style_id?: string;
@@ -42,7 +43,8 @@ export function createLogger(write: (line: string, level: LogLevel) => void): Lo
     (level: LogLevel) =>
     (event: string, fields: LogFields = {}) => {
       const { error, ...rest } = fields;
-      const line = { level, event, ...rest, ...(error === undefined ? {} : describeError(error)) };
+      const fault = error === undefined ? {} : describeError(error);
+      const line = { time: new Date().toISOString(), level, event, ...rest, ...fault };
       write(JSON.stringify(line), level);
     };
   return { info: log('info'), warn: log('warn'), error: log('error') };

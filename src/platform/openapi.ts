@@ -83,6 +83,15 @@ export const jsonAnswer = <Schema extends z.ZodType>(schema: Schema, description
   content: json(schema),
 });
 
+/** For a response's `headers`: what each says. */
+export const headersOf = (descriptions: Readonly<Record<string, string>>) =>
+  Object.fromEntries(
+    Object.entries(descriptions).map(([name, description]) => [
+      name,
+      { description, schema: { type: 'string' as const } },
+    ]),
+  );
+
 /** What a route takes; that it is JSON, and how long it may be, is for the route's middleware. */
 export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({
   required: true,

@@ -7,6 +7,12 @@ import type { Submitted } from './service';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
 
+/** Of every answer that carries a request. */
+export const requestHeaders = {
+  ETag: 'The version',
+  'Retry-After': 'Seconds until it is worth looking again; absent once it has ended',
+} as const;
+
 /** 202 for a new request, 200 for one that has ended meanwhile or was asked for before. */
 export function answerSubmitted(
   c: Context<HttpEnv>,

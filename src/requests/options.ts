@@ -45,7 +45,8 @@ export const requestOptionsSchema = z.object({
     .array(z.enum([...requestEventTypes, 'request.*']))
     .min(1)
     .max(8)
-    .optional(),
+    .optional()
+    .describe('What `webhook_url` is told of: the four ends when left out'),
   metadata: z
     .record(z.string().min(1).max(64), z.string().max(512))
     .refine((metadata) => Object.keys(metadata).length <= MAX_METADATA, {

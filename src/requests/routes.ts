@@ -4,8 +4,14 @@ import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
 import { type HttpEnv, preferredWaitMs, validationHook } from '../platform/http';
 import { isId, type RequestId } from '../platform/ids';
-import { apiKeySecurity, json, problemResponses, watchSecurity } from '../platform/openapi';
-import { answerSubmitted, describe, describeWait } from './answers';
+import {
+  apiKeySecurity,
+  headersOf,
+  json,
+  problemResponses,
+  watchSecurity,
+} from '../platform/openapi';
+import { answerSubmitted, describe, describeWait, requestHeaders } from './answers';
 import { requestNotFound } from './errors';
 import { eventStream, hasSeenAll, STREAM_HEADERS, versionSeen } from './event-stream';
 import { readIdempotencyKey } from './idempotency';
@@ -55,9 +61,22 @@ const getRoute = createRoute({
     '`Prefer: wait=n` (at most 60 s) holds the line until there is a version that `If-None-Match` ' +
     'does not name, or, without it, the next one; `Preference-Applied` says so. `Retry-After` says ' +
     'when who polls should look again.',
-  request: { params },
+  request: {
+    params,
+    headers: z.object({
+      'if-none-match': z.string().optional().openapi({ example: '"3"' }),
+      prefer: z.string().optional().openapi({ example: 'wait=30' }),
+    }),
+  },
   responses: {
-    200: { description: 'The request', content: json(requestViewSchema) },
+    200: {
+      description: 'The request',
+      headers: headersOf({
+        ...requestHeaders,
+        'Preference-Applied': '`wait=n`, when the line was held',
+      }),
+      content: json(requestViewSchema),
+    },
     304: { description: 'Not changed since the version in `If-None-Match`' },
     ...problemResponses(401, 403, 404, 429, 503),
   },
@@ -72,7 +91,10 @@ const eventsRoute = createRoute({
   description:
     'Every version once and in order, with the version as id. An id in `Last-Event-ID` that was ' +
     'never sent here counts as none. A comment every 15 s keeps the line open.',
-  request: { params },
+  request: {
+    params,
+    headers: z.object({ 'last-event-id': z.string().optional().openapi({ example: '2' }) }),
+  },
   responses: {
     200: {
       description:

@@ -113,7 +113,7 @@ export function createRequestService(deps: {
       case 'deleted':
         throw requestNotFound(input.id);
       default:
-        throw deniedFault(answer.outcome, 'requests:read');
+        throw deniedFault(answer.outcome, 'requests:read', input.credential);
     }
   };
 

@@ -1,7 +1,7 @@
 /** `/v1/events`: a WebSocket that hears of all requests of a user. */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Authenticate } from '../accounts/authenticate';
-import { unauthorized } from '../accounts/errors';
+import { deniedFault } from '../accounts/errors';
 import type { Credential } from '../accounts/types';
 import { mayPageOpen, type Origins } from '../platform/cors';
 import { type HttpEnv, validationHook } from '../platform/http';
@@ -73,7 +73,7 @@ export function createStreamRoutes(deps: StreamRouteDeps): OpenAPIHono<HttpEnv> 
     const { status, webSocket } = await deps.open({ credential, events: filters });
     if (status === 429) throw tooManyStreams();
     // Ended since it was found good.
-    if (!webSocket) throw unauthorized();
+    if (!webSocket) throw deniedFault('unauthorized', 'requests:read', credential);
     return new Response(null, { status: 101, webSocket });
   });
   return routes;

@@ -52,7 +52,9 @@ async function deliver(job: DeliveryJob, deps: WebhookConsumerDeps): Promise<voi
   const result = await postWebhook(job, deps);
   deps.log.info('webhook.attempted', {
     correlation_id: job.correlationId,
+    user_id: job.userId,
     delivery_id: job.id,
+    endpoint_id: job.endpointId ?? undefined,
     request_id: job.requestId ?? undefined,
     attempt: job.attempt,
     duration_ms: result.durationMs,

@@ -1,5 +1,5 @@
 import { AppError } from '../platform/errors';
-import type { PingResult } from './endpoints/types';
+import type { PingResult, RotationRefusal } from './endpoints/types';
 
 export type WebhookErrorCode =
   | 'not_found'
@@ -37,11 +37,19 @@ export const tooManyEndpoints = (allowed: number) =>
     { extensions: { limit: 'webhook_endpoints', allowed, used: allowed, frees_at: null } },
   );
 
-export const creationMismatch = () =>
+export const keyMismatch = () =>
   new AppError<WebhookErrorCode>(
     'idempotency_mismatch',
     'This Idempotency-Key was used with another body.',
   );
+
+export function rotationFault(refusal: RotationRefusal): AppError {
+  if (refusal === 'mismatch') return keyMismatch();
+  return new AppError<WebhookErrorCode>(
+    'conflict',
+    'The rotation with this Idempotency-Key was followed by another, and its secret has ended.',
+  );
+}
 
 export const endpointNotReachable = (probe: PingResult) =>
   new AppError<WebhookErrorCode>(

@@ -56,7 +56,7 @@ export interface PendingDelivery extends DeliveryBase {
 export interface FinishedDelivery extends DeliveryBase {
   /** `skipped`: it was never tried, as its endpoint was disabled or hopelessly behind. */
   readonly status: 'delivered' | 'failed' | 'skipped';
-  /** Null when it was delivered, and for one that ended before reasons were kept. */
+  /** Null when it was delivered, for a ping, and for one that ended before reasons were kept. */
   readonly reason: DeliveryEnd | null;
   readonly finishedAt: number;
 }

@@ -29,6 +29,8 @@ interface Ticket {
   readonly urls: { readonly events: string };
 }
 
+const ENDED = { code: 'unauthorized', detail: 'The ticket is not valid or has ended.' };
+
 async function ticketOf(client: Client, body: object = {}): Promise<Ticket> {
   const response = await client.call('POST', '/v1/tickets', { body });
   expect(response.status).toBe(201);
@@ -111,7 +113,9 @@ describe('a WebSocket on all events', () => {
     const { ticket } = await made.json<Ticket>();
     const { messages, closed } = await connect(allOf(`?ticket=${ticket}`));
     advance(60_000);
-    expect(await codeOf(await upgrade(allOf(`?ticket=${ticket}`)))).toEqual([401, 'unauthorized']);
+    const late = await upgrade(allOf(`?ticket=${ticket}`));
+    expect(late.headers.get('www-authenticate')).toBe('Bearer');
+    expect([late.status, await late.json()]).toMatchObject([401, ENDED]);
     await client.submit();
     await until(() => expect(messages).toHaveLength(2));
     await http('DELETE', `/v1/admin/users/${client.userId}/keys/${keyId}`, { headers: ADMIN });
@@ -227,13 +231,15 @@ describe('a ticket', () => {
     }
   });
 
-  it.each([{ expires_in_seconds: 59 }, { expires_in_seconds: 86_401 }, { for: 'all' }])(
-    'is not made of %o',
-    async (body) => {
-      const response = await (await newClient()).call('POST', '/v1/tickets', { body });
-      expect(await codeOf(response)).toEqual([422, 'invalid_request']);
-    },
-  );
+  it.each([
+    { expires_in_seconds: 59 },
+    { expires_in_seconds: 86_401 },
+    { for: 'all' },
+    { request_id: '' },
+  ])('is not made of %o', async (body) => {
+    const response = await (await newClient()).call('POST', '/v1/tickets', { body });
+    expect(await codeOf(response)).toEqual([422, 'invalid_request']);
+  });
 
   it('ends with its key, if that is sooner', async () => {
     const client = await newClient();
@@ -257,7 +263,8 @@ describe('a ticket', () => {
     const ticket = await made.json<Ticket>();
     expect((await getBy(`/v1/requests/${id}`, ticket)).status).toBe(200);
     await http('DELETE', `/v1/admin/users/${client.userId}/keys/${keyId}`, { headers: ADMIN });
-    expect(await codeOf(await getBy(`/v1/requests/${id}`, ticket))).toEqual([401, 'unauthorized']);
+    const late = await getBy(`/v1/requests/${id}`, ticket);
+    expect([late.status, await late.json()]).toMatchObject([401, ENDED]);
   });
 
   it('goes behind a key in the header', async () => {

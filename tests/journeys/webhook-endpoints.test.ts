@@ -275,6 +275,12 @@ describe('an endpoint', () => {
   });
 });
 
+it('the list is one page, and says so to whoever asks for another', async () => {
+  const client = await newClient();
+  const refused = await ask<Refused>(client, 422, '?limit=3&page=2');
+  expect(refused.errors?.map(({ path }) => path)).toEqual(['limit', 'page']);
+});
+
 describe('an Idempotency-Key', () => {
   it('makes one endpoint, whatever becomes of the answers', async () => {
     const client = await newClient();
@@ -303,6 +309,52 @@ describe('an Idempotency-Key', () => {
     expect(await rotate()).toEqual(first);
     await act(client, 200, id, 'ping');
     expect(verifiers(hook, secret, first.secret)).toEqual([secret, first.secret]);
+  });
+
+  it.each(['endpoint', 'default'])(
+    'of a rotation of the %s secret outlives the next one',
+    async (whose) => {
+      const client = await newClient();
+      const { id } = await add(client, { url: receiver().url });
+      const path = whose === 'default' ? '/default-secret/rotate' : `/${id}/rotate-secret`;
+      const rotate = <T = { secret: string }>(key: string, status = 200, overlap_seconds = 3_600) =>
+        ask<T>(client, status, path, {
+          ...{ via: 'POST', headers: withKey(key), body: { overlap_seconds } },
+        });
+      const [a, b] = [await rotate('a'), await rotate('b')];
+      expect((await rotate('a')).secret).toBe(a.secret);
+      expect(await rotate('a', 422, 60)).toMatchObject({ code: 'idempotency_mismatch' });
+      expect(await rotate('b')).toEqual(b);
+      advance(HOUR);
+      expect(await rotate('a', 409)).toMatchObject({ code: 'conflict' });
+      expect((await rotate('b')).secret).toBe(b.secret);
+      advance(23 * HOUR);
+      expect([a.secret, b.secret]).not.toContain((await rotate('a')).secret);
+    },
+  );
+
+  it('of a rotation by an earlier version counts as one of now', async () => {
+    const client = await newClient();
+    const { id } = await add(client, { url: receiver().url });
+    const paths = [`/${id}/rotate-secret`, '/default-secret/rotate'];
+    const rotate = (path: string, status = 200, overlap_seconds = 60) => {
+      const call = { via: 'POST', headers: withKey('k'), body: { overlap_seconds } };
+      return ask<{ secret: string }>(client, status, path, call);
+    };
+    const made = [await rotate(paths[0] ?? ''), await rotate(paths[1] ?? '')];
+    await client.sql((sql) => {
+      sql.exec("UPDATE webhook_endpoints SET state = json_remove(state, '$.rotations')");
+      const of = '$.webhookSecretRotation';
+      sql.exec(
+        'UPDATE account SET state = json_remove(state, ?, ?)',
+        ...[`${of}.rotations`, `${of}.previous.madeBy`],
+      );
+    });
+    await client.evict();
+    for (const [index, path] of paths.entries()) {
+      expect((await rotate(path)).secret).toBe(made[index]?.secret);
+      await rotate(path, 422, 61);
+    }
   });
 
   it('is not needed by a call whose answer is lost on its way from the foreman', async () => {
@@ -443,7 +495,7 @@ describe('a ping', () => {
       expect(await act(client, 200, id, 'ping')).toMatchObject({ ok: false, ...shown });
       expect(await read(client, id)).toEqual({ id, ...made });
       await until(async () => {
-        const where = "endpoint_id = ? AND status = 'failed'";
+        const where = "endpoint_id = ? AND status = 'failed' AND reason IS NULL";
         expect(await count('webhook_deliveries', where, id)).toBe(1);
       });
       expect(hook.posts).toHaveLength(1);

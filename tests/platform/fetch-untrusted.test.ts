@@ -629,20 +629,29 @@ describe('fetchUntrusted', () => {
     expect(state).toEqual({ cancelled: true, given: 3 });
   });
 
-  it.each(['truncate', 'refuse'] as const)(
-    'gives up on a body that stalls, and stops the stream (%s)',
-    async (onOverflow) => {
-      const { stream, state } = createStream(['abc']);
-      const { call } = createFake(() => new Response(stream));
-      expect(await call({ onOverflow, timeoutMs: SHORT_MS })).toMatchObject({
-        outcome: 'failed',
-        phase: 'sent',
-        kind: 'timeout',
-        message: `There was no whole answer within ${SHORT_MS} ms.`,
-      });
-      expect(state.cancelled).toBe(true);
-    },
-  );
+  it('gives up on a body that stalls, and stops the stream', async () => {
+    const { stream, state } = createStream(['abc']);
+    const { call } = createFake(() => new Response(stream));
+    expect(await call({ onOverflow: 'refuse', timeoutMs: SHORT_MS })).toMatchObject({
+      outcome: 'failed',
+      phase: 'sent',
+      kind: 'timeout',
+      message: `There was no whole answer within ${SHORT_MS} ms.`,
+    });
+    expect(state.cancelled).toBe(true);
+  });
+
+  it('keeps the status of an answer whose body stalls or breaks off, for who takes it cut', async () => {
+    const { stream, state } = createStream(['abc']);
+    const stalls = createFake(() => new Response(stream, { status: 202 }));
+    const cut = { outcome: 'answered', truncated: true, body: new Uint8Array() };
+    const asked = { onOverflow: 'truncate', timeoutMs: SHORT_MS } as const;
+    expect(await stalls.call(asked)).toMatchObject({ ...cut, status: 202 });
+    expect(state.cancelled).toBe(true);
+    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error('cut')) });
+    const breaks = createFake(() => new Response(broken, { status: 500 }));
+    expect(await breaks.call(asked)).toMatchObject({ ...cut, status: 500 });
+  });
 
   it('gives up on headers that do not come, and aborts the call', async () => {
     const { call, calls } = createFake(() => new Promise(() => {}));

@@ -7,8 +7,9 @@ function logged(error: unknown): Record<string, unknown> {
   return JSON.parse(lines[0] ?? '');
 }
 
-it('a line is JSON with its level and event', () => {
+it('a line is JSON with its time, level and event', () => {
   expect(logged(new Error('down'))).toEqual({
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
     level: 'warn',
     event: 'thing.failed',
     request_id: 'req_1',

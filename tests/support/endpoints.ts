@@ -12,6 +12,7 @@ export function endpointOf({ userId }: Pick<Tenant, 'userId'>, overrides: Partia
   const endpoint: Endpoint = {
     ...{ id, userId, url: `https://hooks.example.com/${id}`, description: '', disabled: null },
     secrets: [{ secret, createdAt: now, madeBy: null, expiresAt: null }],
+    rotations: [],
     events: ['*'],
     ...{ failingSince: null, madeBy: null, createdAt: now, updatedAt: now },
     ...overrides,

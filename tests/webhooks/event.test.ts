@@ -47,9 +47,24 @@ describe('an event body', () => {
   });
 
   it('stays under the limit even when the input alone would pass it', () => {
-    const body = eventBody(event, present(settled({ input: { prompt: '💥'.repeat(8_000) } })));
+    const input = { prompt: '💥'.repeat(8_000), n: 2 };
+    const body = eventBody(event, present(settled({ input })));
     expect(new TextEncoder().encode(body).byteLength).toBeLessThan(MAX_EVENT_BYTES);
-    expect(JSON.parse(body).data).toMatchObject({ input: {}, input_truncated: true });
+    const { data } = JSON.parse(body);
+    expect(data).toMatchObject({ input: { n: 2 }, input_truncated: true });
+    expect(data.input).not.toHaveProperty('prompt');
+    expect(data).not.toHaveProperty('metadata_truncated');
+  });
+
+  it('keeps of the metadata what there is room for, and says that it does', () => {
+    const long = Array.from({ length: 15 }, (_, index) => [`k${index}`, '☃'.repeat(512)]);
+    const metadata = { order: '42', ...Object.fromEntries(long) };
+    const body = eventBody(event, present(settled({ metadata })));
+    const bytes = new TextEncoder().encode(body).byteLength;
+    expect(bytes).toBeLessThan(MAX_EVENT_BYTES);
+    expect(bytes).toBeGreaterThan(MAX_EVENT_BYTES - 2_000);
+    const { data } = JSON.parse(body);
+    expect(data).toMatchObject({ metadata: { order: '42' }, metadata_truncated: true });
   });
 
   it('stays under the limit whatever the warnings are', () => {

@@ -14,6 +14,7 @@ const newTicketSchema = z
   .strictObject({
     request_id: z
       .string()
+      .min(1)
       .max(64)
       .optional()
       .describe('The one request that it opens; without it, all of the user’s'),

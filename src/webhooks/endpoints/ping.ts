@@ -37,7 +37,7 @@ export function pingDelivery(
     ...job,
     type: PING,
     status: verdict === 'delivered' ? 'delivered' : 'failed',
-    reason: verdict === 'delivered' ? null : verdict === 'gone' ? 'gone' : 'schedule_over',
+    reason: null,
     attempts: [attempt],
     attemptsBefore: 0,
     createdAt: startedAt,

@@ -50,22 +50,29 @@ export function createEndpointRoutes(deps: Deps): Routes {
     await deps.authenticate.credential(c.get('asking'));
     await next();
   };
-  addReadRoutes(routes, deps);
+  addReadRoutes(routes, deps, clients);
   addChangeRoutes(routes, deps, clients);
   addSecretRoutes(routes, deps, clients);
   addStatusRoutes(routes, deps);
   return routes;
 }
 
-function addReadRoutes(routes: Routes, { authenticate, endpoints, now }: Deps): void {
+function addReadRoutes(
+  routes: Routes,
+  { authenticate, endpoints, now }: Deps,
+  clients: MiddlewareHandler<HttpEnv>,
+): void {
   const list = createRoute({
     ...webhooks,
     method: 'get',
     path: '/v1/webhooks',
     summary: 'List your webhook endpoints, oldest first',
+    description: 'All in one answer: there is no `limit` and no `cursor` to give.',
+    middleware: [clients],
+    request: { query: z.strictObject({}) },
     responses: {
       200: jsonAnswer(endpointListSchema, 'All of them'),
-      ...problemResponses(401, 403),
+      ...problemResponses(401, 403, 422),
     },
   });
   routes.openapi(list, async (c) => {
@@ -170,7 +177,9 @@ function addChangeRoutes(
 const ROTATION =
   'For `overlap_seconds`, a day unless said otherwise, deliveries carry the signatures of both ' +
   'secrets. Two sign at the most: rotating again within that time ends the oldest at once. With an ' +
-  '`Idempotency-Key` a rotation whose answer got lost can be asked for again without that.';
+  '`Idempotency-Key` a rotation whose answer got lost can be asked for again without that, and ' +
+  'though another has followed: while the secret that it made signs, that is the answer, and 409 ' +
+  'once it does not. The key with another `overlap_seconds` is 422 `idempotency_mismatch`.';
 
 function addSecretRoutes(
   routes: Routes,
@@ -192,7 +201,7 @@ function addSecretRoutes(
     request: { headers: idempotencyKey, body },
     responses: {
       200: jsonAnswer(rotatedDefaultSecretSchema, 'The new secret'),
-      ...problemResponses(400, 401, 403, 413, 415, 422),
+      ...problemResponses(400, 401, 403, 409, 413, 415, 422),
     },
   });
   routes.openapi(rotateDefault, async (c) => {
@@ -213,7 +222,7 @@ function addSecretRoutes(
     request: { params, headers: idempotencyKey, body },
     responses: {
       200: jsonAnswer(endpointWithSecretSchema, 'The endpoint, with its new secret'),
-      ...problemResponses(400, 401, 403, 404, 413, 415, 422),
+      ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422),
     },
   });
   routes.openapi(rotate, async (c) => {
@@ -221,9 +230,9 @@ function addSecretRoutes(
     const overlapMs = c.req.valid('json').overlap_seconds * 1_000;
     const madeBy = readIdempotencyKey(c.req.header('idempotency-key'));
     const { id } = c.req.valid('param');
-    const endpoint = await endpoints.rotateSecret({ credential, id, overlapMs, madeBy });
+    const made = await endpoints.rotateSecret({ credential, id, overlapMs, madeBy });
     c.header('Cache-Control', 'no-store');
-    return c.json(withSecret(endpoint, now()), 200);
+    return c.json({ ...presentEndpoint(made.endpoint, now()), secret: made.secret }, 200);
   });
 }
 

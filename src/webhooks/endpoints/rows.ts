@@ -7,7 +7,17 @@ export const endpointTables: readonly string[] = [
 ];
 
 /** Rows are written by this file only. */
-const fromRow = (row: { state: string }) => JSON.parse(row.state) as Endpoint;
+function fromRow(row: { state: string }): Endpoint {
+  const stored = JSON.parse(row.state) as Endpoint;
+  return { ...stored, rotations: stored.rotations ?? rotationsOf(stored.secrets) };
+}
+
+/** An earlier version knew the key of the last rotation only. */
+function rotationsOf([newest, previous]: Endpoint['secrets']): Endpoint['rotations'] {
+  if (!newest || newest.madeBy === null) return [];
+  const { madeBy: key, createdAt: at } = newest;
+  return [{ key, overlapMs: (previous?.expiresAt ?? at) - at, at }];
+}
 
 /** Oldest first. */
 export function getList(sql: SqlStorage): Endpoint[] {

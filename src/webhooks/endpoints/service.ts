@@ -7,11 +7,12 @@ import type { Credential, Denial, Refusal } from '../../accounts/types';
 import { cellOf, newId, type UserId } from '../../platform/ids';
 import { fingerprintOf } from '../../requests/idempotency';
 import {
-  creationMismatch,
   endpointMoved,
   endpointNotFound,
   endpointNotReachable,
   invalidEndpointUrl,
+  keyMismatch,
+  rotationFault,
   tooManyEndpoints,
 } from '../errors';
 import { type PostDeps, postWebhook } from '../posting';
@@ -22,6 +23,7 @@ import {
   type EndpointChanges,
   MAX_ENDPOINTS,
   type PingResult,
+  type RotationRefusal,
   type SecretRotation,
 } from './types';
 
@@ -33,6 +35,10 @@ type Asked = { readonly credential: Credential };
 type Named = Asked & { readonly id: string };
 type Ping = FinishedDelivery & { readonly endpointId: Endpoint['id'] };
 type NewFields = Pick<Endpoint, 'url' | 'events' | 'description'>;
+interface RotatedEndpoint {
+  readonly endpoint: Endpoint;
+  readonly secret: string;
+}
 interface RotatedSecret {
   readonly secret: string;
   readonly previousExpiresAt: number | null;
@@ -55,10 +61,10 @@ export interface EndpointForeman {
   deleteEndpoint(input: Named): Promise<object | Denied>;
   rotateEndpointSecret(
     input: Named & { rotation: SecretRotation },
-  ): Promise<Endpoint | Denied | null>;
+  ): Promise<RotatedEndpoint | { refusal: RotationRefusal } | Denied | null>;
   rotateDefaultSecret(
     input: Asked & { rotation: SecretRotation },
-  ): Promise<RotatedSecret | Denied | null>;
+  ): Promise<RotatedSecret | { refusal: RotationRefusal } | Denied | null>;
   disableEndpoint(input: Named): Promise<Endpoint | Denied | null>;
   keepPing(input: Asked & { ping: Ping }): Promise<object | Denied | null>;
   /** `endpoint` is null when it has moved since it was pinged. */
@@ -126,12 +132,13 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const endpoint: Endpoint = {
         ...{ id: newId('whk', createdAt, cellOf(userId)), userId, ...fields },
         secrets: [{ secret: deps.createSecret(), createdAt, expiresAt: null, madeBy: null }],
+        rotations: [],
         madeBy: key === null ? null : { key, fingerprint: await fingerprintOf(plain(fields)) },
         ...{ disabled: null, failingSince: null, createdAt, updatedAt: createdAt },
       };
       const answer = told(await foremanOf(input).createEndpoint({ credential, endpoint }), WRITE);
       if ('endpoint' in answer) return answer;
-      throw answer.refusal === 'mismatch' ? creationMismatch() : tooManyEndpoints(MAX_ENDPOINTS);
+      throw answer.refusal === 'mismatch' ? keyMismatch() : tooManyEndpoints(MAX_ENDPOINTS);
     },
 
     async list(input: Asked): Promise<readonly Endpoint[]> {
@@ -157,20 +164,26 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       told(await foremanOf(input).deleteEndpoint(input), WRITE);
     },
 
-    async rotateSecret(input: Named & Omit<SecretRotation, 'secret'>): Promise<Endpoint> {
+    /** @throws AppError `idempotency_mismatch`; `conflict` when what the key made has ended. */
+    async rotateSecret(input: Named & Omit<SecretRotation, 'secret'>): Promise<RotatedEndpoint> {
       const { credential, id } = input;
       const rotation = rotationOf(input, deps);
-      const answer = await foremanOf(input).rotateEndpointSecret({ credential, id, rotation });
-      return found(id, told(answer, WRITE));
+      const asked = await foremanOf(input).rotateEndpointSecret({ credential, id, rotation });
+      const answer = found(id, told(asked, WRITE));
+      if ('refusal' in answer) throw rotationFault(answer.refusal);
+      return answer;
     },
 
+    /** @throws AppError `idempotency_mismatch`; `conflict` when what the key made has ended. */
     async rotateDefaultSecret(
       input: Asked & Omit<SecretRotation, 'secret'>,
     ): Promise<RotatedSecret> {
       const { credential } = input;
       const rotation = rotationOf(input, deps);
-      const answer = await foremanOf(input).rotateDefaultSecret({ credential, rotation });
-      return found('default-secret', told(answer, WRITE));
+      const asked = await foremanOf(input).rotateDefaultSecret({ credential, rotation });
+      const answer = found('default-secret', told(asked, WRITE));
+      if ('refusal' in answer) throw rotationFault(answer.refusal);
+      return answer;
     },
 
     /** @throws AppError `not_found`, `rate_limited`. */

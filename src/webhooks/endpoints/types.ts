@@ -1,4 +1,5 @@
 /** Where a user wants to be told of what happens. */
+import type { KeyedRotation } from '../../accounts/types';
 import type { EndpointId, UserId } from '../../platform/ids';
 import { requestEventTypes } from '../../requests/options';
 import type { DeliveryAttempt } from '../types';
@@ -26,10 +27,13 @@ export interface SigningSecret {
   readonly expiresAt: number | null;
 }
 
-export interface EndpointSecret extends SigningSecret {
-  readonly createdAt: number;
+export interface MadeSecret extends SigningSecret {
   /** The `Idempotency-Key` that it was made with. */
   readonly madeBy: string | null;
+}
+
+export interface EndpointSecret extends MadeSecret {
+  readonly createdAt: number;
 }
 
 export interface Endpoint {
@@ -42,6 +46,8 @@ export interface Endpoint {
   readonly disabled: { readonly reason: DisabledReason; readonly at: number } | null;
   /** Newest first. */
   readonly secrets: readonly EndpointSecret[];
+  /** Those of the last day that came with an `Idempotency-Key`, newest first. */
+  readonly rotations: readonly KeyedRotation[];
   /** The first failure since anything was delivered; null while the last attempt succeeded. */
   readonly failingSince: number | null;
   /** The `Idempotency-Key` of its creation, and the hash of what it came with. */
@@ -62,6 +68,9 @@ export interface SecretRotation {
   /** The `Idempotency-Key` that it was asked for with. */
   readonly madeBy: string | null;
 }
+
+/** `mismatch`: its key came with another overlap. `followed`: what its key made has ended. */
+export type RotationRefusal = 'mismatch' | 'followed';
 
 /** What one ping brought. */
 export type PingResult = Pick<DeliveryAttempt, 'status' | 'durationMs' | 'response' | 'error'>;

@@ -19,7 +19,10 @@ export const deliverySchema = z
     reason: z
       .enum(deliveryEnds)
       .nullable()
-      .describe('Why it is not tried any more; null while it is, and when it was delivered'),
+      .describe(
+        'Why it is not tried any more; null while it is, when it was delivered, and for a ping, ' +
+          'which is sent once',
+      ),
     attempts: z.array(
       z.object({
         at: z.iso.datetime(),

@@ -1,7 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isReplay, rotated, signingSecrets } from '../../../src/webhooks/endpoints/secrets';
-import type { SigningSecret } from '../../../src/webhooks/endpoints/types';
+import {
+  isReplay,
+  madeBefore,
+  remembered,
+  rotated,
+  signingSecrets,
+} from '../../../src/webhooks/endpoints/secrets';
+import type {
+  Endpoint,
+  SecretRotation,
+  SigningSecret,
+} from '../../../src/webhooks/endpoints/types';
 import { presentEndpoint } from '../../../src/webhooks/endpoints/view';
 import { endpointWith, NOW } from './support';
 
@@ -70,4 +80,52 @@ it.each([
   ['a key, of what was made without one', null, 'k', 1, false],
 ])('%s asks for what was made: %#', (_, madeBy, key, age, expected) => {
   expect(isReplay({ madeBy, at: NOW }, key, { now: NOW + age })).toBe(expected);
+});
+
+describe('a rotation with a key', () => {
+  type State = Pick<Endpoint, 'secrets' | 'rotations'>;
+  const { secrets, rotations } = endpointWith();
+  const asked = (madeBy: string | null, secret: string, overlapMs = HOUR): SecretRotation => ({
+    ...{ madeBy, secret, overlapMs },
+  });
+  const made = (state: State, rotation: SecretRotation, now: number): State => {
+    const { madeBy, secret, overlapMs } = rotation;
+    const next = { secret, madeBy, createdAt: now, expiresAt: null };
+    return {
+      secrets: rotated(state.secrets, next, { overlapMs, now }),
+      rotations: remembered(state.rotations, rotation, now),
+    };
+  };
+  const first = made({ secrets, rotations }, asked('a', 'A'), NOW);
+  const second = made(first, asked('b', 'B'), NOW + 1);
+  const third = made(second, asked(null, 'C', 0), NOW + 2);
+  const again = asked('a', 'another');
+
+  it.each<[string, State, SecretRotation, number, object | null]>([
+    ['the newest', first, again, NOW, { secret: 'A' }],
+    ['followed by another, while it signs', second, again, NOW + HOUR, { secret: 'A' }],
+    ['that has expired', second, again, NOW + HOUR + 1, { refusal: 'followed' }],
+    ['that another has ended', third, again, NOW + 2, { refusal: 'followed' }],
+    ['with another overlap', second, asked('a', 'another', 0), NOW + 1, { refusal: 'mismatch' }],
+    ['of more than a day ago', second, again, NOW + 24 * HOUR, null],
+    ['of no key', second, asked(null, 'another'), NOW + 1, null],
+    ['of a new key', second, asked('c', 'another'), NOW + 1, null],
+    ['asked for once more by ourselves', second, asked(null, 'A'), NOW + 1, { secret: 'A' }],
+  ])('finds what it has made: %s', (_, state, rotation, now, expected) => {
+    const found = madeBefore(state, rotation, now);
+    if (expected === null) expect(found).toBeNull();
+    else expect(found).toMatchObject(expected);
+  });
+
+  it('is remembered for a day, without its secret, and no more than ten are', () => {
+    expect(second.rotations).toEqual([
+      { key: 'b', overlapMs: HOUR, at: NOW + 1 },
+      { key: 'a', overlapMs: HOUR, at: NOW },
+    ]);
+    const keys = (state: State) => state.rotations.map(({ key }) => key);
+    expect(keys(made(second, asked(null, 'C'), NOW + 24 * HOUR))).toEqual(['b']);
+    const letters = [...'cdefghijkl'];
+    const all = letters.reduce((state, key) => made(state, asked(key, key), NOW + 2), second);
+    expect(keys(all)).toEqual(letters.toReversed());
+  });
 });

@@ -11,6 +11,7 @@ export const endpointWith = (overrides: Partial<Endpoint> = {}): Endpoint => ({
   events: ['*'],
   disabled: null,
   secrets: [{ secret: 'whsec_one', createdAt: NOW, expiresAt: null, madeBy: null }],
+  rotations: [],
   failingSince: null,
   madeBy: null,
   createdAt: NOW,
