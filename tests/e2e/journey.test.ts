@@ -426,12 +426,15 @@ describe('webhooks', () => {
     );
     const isHanging = (id: string) =>
       receiver.received.some((call) => call.event.data.id === id && call.answered === null);
-    await until('all of them hang', () => hanging.every(({ id }) => isHanging(id)), 10_000);
+    // As many as one receiver is sent at a time.
+    const under = () => hanging.filter(({ id }) => isHanging(id)).length;
+    await until('as many as may hang do', () => under() === 5, 10_000);
     const startedAt = Date.now();
     await inParallel(Array.from({ length: 5 }), 5, async () => {
       const { id } = await user.api.submit({ ...sketch, webhook_url: receiver.url('/prompt') });
       await until('its webhook', () => receiver.accepted(id)[0], 5_000);
     });
+    expect(under()).toBe(5);
     expect(Date.now() - startedAt).toBeLessThan(5_000);
   });
 
