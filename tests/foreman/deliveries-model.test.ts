@@ -302,6 +302,6 @@ it('whatever happens, deliveries keep to their places, none vanishes, and all ar
       }
       expect(await check(world)).toEqual([]);
     }),
-    { numRuns: 6 },
+    { numRuns: 4 },
   );
 }, 60_000);
