@@ -141,7 +141,7 @@ try {
         times.push(taken);
       }
       const own = median(times) - median(idle);
-      const fastest = Math.min(...times) - Math.min(...idle);
+      const fastest = Math.min(...times) - median(idle);
       const kilobytes = [source.length, bytes].map((length) => Math.round(length / 1000));
       console.log(
         `${size}² ${from} (${kilobytes[0]} kB) → ${width} ${format} (${kilobytes[1]} kB): ` +
