@@ -57,20 +57,15 @@ const workers = {
   testTimeout: 20_000,
 };
 
-/**
- * Tests that keep nothing in storage, or only what is a user's of their own, share an isolate:
- * starting one takes longer than they do.
- */
+/** Tests that keep nothing in storage share an isolate: starting one takes longer than they do. */
 const sharing = [
   'tests/accounts/{admission,admission.properties,default-limits,tenancy}.test.ts',
   'tests/accounts/{keys/signing,keys/text,sign-in/*,tickets/ticket}.test.ts',
-  'tests/foreman/*.test.ts',
   'tests/generation/*.test.ts',
   'tests/generation/{breaker,providers}/**/*.test.ts',
-  // These two go over all that is stored.
-  'tests/images/!(orphans|sweep).test.ts',
+  'tests/images/{binding-codec,buckets,disposition,inspect,links,scaling,selection,wasm-codec}.test.ts',
   'tests/platform/**/*.test.ts',
-  'tests/requests/*.test.ts',
+  'tests/requests/{dead-letters,estimate,event-stream,known-versions,lifecycle,look-again,queueing,remote-job,retention,revising,stored}.test.ts',
   'tests/styles/{apply,types}.test.ts',
   'tests/webhooks/**/*.test.ts',
 ];
