@@ -55,6 +55,8 @@ const workers = {
   globalSetup: ['./tests/support/start-fake-openai.ts', './tests/support/fakes/start.ts'],
   setupFiles: ['./tests/support/apply-migrations.ts'],
   testTimeout: 20_000,
+  // A consumer may log when its test file has ended, and nobody takes what is handed over then.
+  disableConsoleIntercept: true,
 };
 
 /** Tests that keep nothing in storage share an isolate: starting one takes longer than they do. */
