@@ -207,6 +207,7 @@ describe('what stands where', () => {
     'images/variants/plan.ts',
     'images/variants/scaling.ts',
     'platform/backoff.ts',
+    'platform/conditions.ts',
     'requests/estimate.ts',
     'requests/known-versions.ts',
     'requests/lifecycle.ts',

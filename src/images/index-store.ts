@@ -1,4 +1,5 @@
 /** The list of a user's images: what requests made from D1, what the user brought from R2. */
+import { allOf } from '../platform/conditions';
 import type { RequestId, UserId } from '../platform/ids';
 import { type Buckets, bucketFor } from './buckets';
 import { prefixOfUploads } from './keys';
@@ -74,7 +75,7 @@ export function createImageIndex(input: {
         .prepare(
           `SELECT id, width, height, media_type, bytes, sha256, seed, model, provider,
              provider_model, created_at, expires_at
-           FROM images WHERE ${where.join(' AND ')}
+           FROM images WHERE ${where}
            ORDER BY created_at ${order}, id ${order} LIMIT ?`,
         )
         .bind(...values, query.limit)
@@ -86,25 +87,21 @@ export function createImageIndex(input: {
   };
 }
 
-function conditions(query: ImagePageQuery): { where: string[]; values: (string | number)[] } {
-  const where = ['user_id = ?', 'expires_at > ?'];
-  const values: (string | number)[] = [query.userId, query.now];
-  const add = (sql: string, value: string | number | null) => {
-    if (value === null) return;
-    where.push(sql);
-    values.push(value);
-  };
-  add('request_id = ?', query.requestId);
-  add('model = ?', query.model);
-  add('media_type = ?', query.mediaType);
-  add('created_at > ?', query.createdAfter);
-  add('created_at < ?', query.createdBefore);
-  if (query.after) {
-    where.push(`(created_at, id) ${query.direction === 'asc' ? '>' : '<'} (?, ?)`);
-    values.push(query.after.createdAt, query.after.id);
-  }
-  return { where, values };
-}
+const conditions = (query: ImagePageQuery) =>
+  allOf([
+    ['user_id = ?', query.userId],
+    ['expires_at > ?', query.now],
+    ['request_id = ?', query.requestId],
+    ['model = ?', query.model],
+    ['media_type = ?', query.mediaType],
+    ['created_at > ?', query.createdAfter],
+    ['created_at < ?', query.createdBefore],
+    [
+      `(created_at, id) ${query.direction === 'asc' ? '>' : '<'} (?, ?)`,
+      query.after?.createdAt ?? null,
+      query.after?.id ?? null,
+    ],
+  ]);
 
 /** Rows are written by `imageStatements` only. */
 function fromRow(row: Row): StoredImage {

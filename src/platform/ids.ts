@@ -35,6 +35,10 @@ export function newId<Prefix extends IdPrefix>(
   return `${prefix}_${cell}${encodeTime(now)}${suffix}`;
 }
 
+/** No id of an earlier moment sorts behind it, and none of this moment or a later one before it. */
+export const firstIdAt = (prefix: IdPrefix, at: number, cell: Cell): string =>
+  `${prefix}_${cell}${encodeTime(Math.max(0, at))}`;
+
 /** For an id that `isId` takes; a cell that does not exist is none of ours. */
 export function cellOf(id: Id<IdPrefix>): Cell {
   return id.charAt(CELL_AT) === 'e' ? 'e' : '0';

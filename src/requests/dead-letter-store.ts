@@ -1,6 +1,8 @@
 /** Dead letters in D1. What an operator does with one and the record of it are one batch. */
+
 import type { AuditEvent } from '../accounts/audit/event';
 import { auditStatement } from '../accounts/audit/store';
+import { allOf } from '../platform/conditions';
 import type { Json } from '../platform/json';
 import type { DeadLetter, LetterId, LetterType } from './dead-letters';
 import type { RequestId, UserId } from './types';
@@ -81,7 +83,7 @@ export function createDeadLetterStore(db: D1Database): DeadLetterStore {
       const { where, values } = conditions(query);
       const { results } = await db
         .prepare(
-          `SELECT ${COLUMNS} FROM dead_letters WHERE ${where.join(' AND ')}
+          `SELECT ${COLUMNS} FROM dead_letters WHERE ${where}
            ORDER BY created_at DESC, id DESC LIMIT ?`,
         )
         .bind(...values, query.limit)
@@ -138,23 +140,13 @@ export function deleteLettersOf(
     .bind(userId, limit);
 }
 
-function conditions({ after, type, userId }: LetterPageQuery) {
-  const where = ['true'];
-  const values: (string | number)[] = [];
-  if (type !== null) {
-    where.push('type = ?');
-    values.push(type);
-  }
-  if (userId !== null) {
-    where.push('user_id = ?');
-    values.push(userId);
-  }
-  if (after !== null) {
-    where.push('(created_at, id) < (?, ?)');
-    values.push(after.createdAt, after.id);
-  }
-  return { where, values };
-}
+const conditions = ({ after, type, userId }: LetterPageQuery) =>
+  allOf([
+    ['true'],
+    ['type = ?', type],
+    ['user_id = ?', userId],
+    ['(created_at, id) < (?, ?)', after?.createdAt ?? null, after?.id ?? null],
+  ]);
 
 /** Written by this store; rows of an earlier version may hold a message that was cut off. */
 function fromRow(row: Row): DeadLetter {

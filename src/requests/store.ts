@@ -1,4 +1,5 @@
 /** D1's view of requests: the index for lists and history. Every query is one tenant's. */
+import { allOf, type Condition } from '../platform/conditions';
 import type { RequestId, UserId } from '../platform/ids';
 import { costMicros } from './money';
 import { changedAt } from './revising';
@@ -57,16 +58,16 @@ export function createRequestStore(db: D1Database): RequestStore {
 
     async getPage(query) {
       const column = sortColumns[query.sortBy];
-      const { where, values } = conditions(query);
       const compare = query.direction === 'asc' ? '>' : '<';
-      if (query.after) {
-        where.push(`(${column}, id) ${compare} (?, ?)`);
-        values.push(query.after.value, query.after.id);
-      }
+      const { value = null, id = null } = query.after ?? {};
+      const { where, values } = allOf([
+        ...conditions(query),
+        [`(${column}, id) ${compare} (?, ?)`, value, id],
+      ]);
       const order = query.direction === 'asc' ? 'ASC' : 'DESC';
       const { results } = await db
         .prepare(
-          `SELECT state, ${column} AS sort_value FROM requests WHERE ${where.join(' AND ')}
+          `SELECT state, ${column} AS sort_value FROM requests WHERE ${where}
            ORDER BY ${column} ${order}, id ${order} LIMIT ?`,
         )
         .bind(...values, query.limit)
@@ -75,9 +76,9 @@ export function createRequestStore(db: D1Database): RequestStore {
     },
 
     async getCount(query) {
-      const { where, values } = conditions(query);
+      const { where, values } = allOf(conditions(query));
       const row = await db
-        .prepare(`SELECT count(*) AS total FROM requests WHERE ${where.join(' AND ')}`)
+        .prepare(`SELECT count(*) AS total FROM requests WHERE ${where}`)
         .bind(...values)
         .first<{ total: number }>();
       return row?.total ?? 0;
@@ -169,26 +170,24 @@ function columnsOf(state: RequestState | Tombstone): (string | number)[] {
   ];
 }
 
-function conditions(query: PageQuery): { where: string[]; values: (string | number)[] } {
-  const where = ['user_id = ?', "status <> 'deleted'"];
-  const values: (string | number)[] = [query.userId];
-  const add = (sql: string, value: string | number | null) => {
-    if (value === null) return;
-    where.push(sql);
-    values.push(value);
-  };
-  add('status = ?', query.status);
-  add('model = ?', query.model);
-  add('created_at > ?', query.createdAfter);
-  add('created_at < ?', query.createdBefore);
-  add('updated_at > ?', query.updatedAfter);
-  add('updated_at < ?', query.updatedBefore);
-  for (const { key, value } of query.metadata) {
-    where.push('(SELECT value FROM json_each(metadata) WHERE key = ?) = ?');
-    values.push(key, value);
-  }
-  return { where, values };
-}
+/** Those of the list, whichever page of it is asked for. */
+const conditions = (query: PageQuery): Condition[] => [
+  ['user_id = ?', query.userId],
+  ["status <> 'deleted'"],
+  ['status = ?', query.status],
+  ['model = ?', query.model],
+  ['created_at > ?', query.createdAfter],
+  ['created_at < ?', query.createdBefore],
+  ['updated_at > ?', query.updatedAfter],
+  ['updated_at < ?', query.updatedBefore],
+  ...query.metadata.map(
+    ({ key, value }): Condition => [
+      '(SELECT value FROM json_each(metadata) WHERE key = ?) = ?',
+      key,
+      value,
+    ],
+  ),
+];
 
 /** Written by `upsertStatement` only, and never for a tombstone. */
 const stateOf = (text: string) => parseState(text) as RequestState;

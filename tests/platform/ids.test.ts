@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { placeOf } from '../../src/images/keys';
-import { cellOf, isId, newId } from '../../src/platform/ids';
+import { cellOf, firstIdAt, isId, newId } from '../../src/platform/ids';
 import { revivalOf } from '../../src/requests/dead-letters';
 import { runMessageSchema } from '../../src/requests/types';
 
@@ -9,6 +9,13 @@ const cells = ['0', 'e'] as const;
 const inCell = (cell: string) => `${cell}${newId('req', NOW).slice('req_0'.length)}`;
 
 describe.each(cells)('an id of cell %s', (cell) => {
+  it('sorts by the moment it was made in', () => {
+    const [before, at] = [newId('dlv', NOW - 1, cell), newId('dlv', NOW, cell)];
+    const first = firstIdAt('dlv', NOW, cell);
+    expect([before < first, first <= at]).toEqual([true, true]);
+    expect(firstIdAt('dlv', -1, cell) <= newId('dlv', 0, cell)).toBe(true);
+  });
+
   const id = newId('req', NOW, cell);
   const userId = newId('usr', NOW, cell);
 

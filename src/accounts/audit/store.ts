@@ -2,6 +2,7 @@
  * Audit events in D1, to which they are only ever added. Those of a foreman come with its news; what
  * no foreman has a part in writes its event in the batch of the change.
  */
+import { allOf } from '../../platform/conditions';
 import type { AuditId, UserId } from '../../platform/ids';
 import type { JsonObject } from '../../platform/json';
 import type { Actor } from '../types';
@@ -52,7 +53,7 @@ export function createAuditStore(db: D1Database): AuditStore {
       const { where, values } = conditions(query);
       const { results } = await db
         .prepare(
-          `SELECT ${COLUMNS} FROM audit_events WHERE ${where.join(' AND ')}
+          `SELECT ${COLUMNS} FROM audit_events WHERE ${where}
            ORDER BY at DESC, id DESC LIMIT ?`,
         )
         .bind(...values, query.limit)
@@ -87,26 +88,17 @@ export function auditStatement(
     .bind(JSON.stringify(events), ...onlyIf.values);
 }
 
-function conditions(query: AuditQuery): { where: string[]; values: (string | number)[] } {
-  const where = ['true'];
-  const values: (string | number)[] = [];
-  const add = (sql: string, value: string | number | null) => {
-    if (value === null) return;
-    where.push(sql);
-    values.push(value);
-  };
-  add('user_id = ?', query.userId);
-  add('action = ?', query.action);
-  add('actor_id = ?', query.actorId);
-  add('target = ?', query.target);
-  add('at > ?', query.createdAfter);
-  add('at < ?', query.createdBefore);
-  if (query.after) {
-    where.push('(at, id) < (?, ?)');
-    values.push(query.after.at, query.after.id);
-  }
-  return { where, values };
-}
+const conditions = ({ after, ...query }: AuditQuery) =>
+  allOf([
+    ['true'],
+    ['user_id = ?', query.userId],
+    ['action = ?', query.action],
+    ['actor_id = ?', query.actorId],
+    ['target = ?', query.target],
+    ['at > ?', query.createdAfter],
+    ['at < ?', query.createdBefore],
+    ['(at, id) < (?, ?)', after?.at ?? null, after?.id ?? null],
+  ]);
 
 /** Rows are written by `auditStatement` only. */
 function fromRow(row: Row): AuditEvent {

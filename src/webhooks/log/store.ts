@@ -1,5 +1,12 @@
 /** D1's log of finished deliveries, as it is paged, replayed and swept. */
-import type { DeliveryId, EndpointId, UserId } from '../../platform/ids';
+import { allOf, type Condition } from '../../platform/conditions';
+import {
+  cellOf,
+  type DeliveryId,
+  type EndpointId,
+  firstIdAt,
+  type UserId,
+} from '../../platform/ids';
 import { type DeliveryRow, fromRow } from '../store';
 import type { FinishedDelivery } from '../types';
 import type { LogQuery } from './page';
@@ -37,41 +44,44 @@ export function createDeliveryLogStore(db: D1Database): DeliveryLogStore {
     return results.map(fromRow);
   };
   return {
-    getPage: ({ userId, endpointId, before, limit, status, type }) =>
-      rowsOf(
+    getPage: ({ before, limit, status, type, ...log }) => {
+      const { where, values } = allOf([
+        ...ofLog(log),
+        ['id < ?', before],
+        ['status = ?', status],
+        ['type = ?', type],
+      ]);
+      return rowsOf(
         db
-          .prepare(
-            `SELECT * FROM webhook_deliveries
-             WHERE user_id = ?1 AND endpoint_id IS ?2 AND (?3 IS NULL OR id < ?3)
-               AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR type = ?5)
-             ORDER BY id DESC LIMIT ?6`,
-          )
-          .bind(userId, endpointId, before, status, type, limit),
-      ),
-
-    async getOne({ userId, endpointId, id }) {
-      const [delivery] = await rowsOf(
-        db
-          .prepare(
-            'SELECT * FROM webhook_deliveries WHERE id = ? AND user_id = ? AND endpoint_id IS ?',
-          )
-          .bind(id, userId, endpointId),
+          .prepare(`SELECT * FROM webhook_deliveries WHERE ${where} ORDER BY id DESC LIMIT ?`)
+          .bind(...values, limit),
       );
+    },
+
+    async getOne({ id, ...log }) {
+      const { where, values } = allOf([...ofLog(log), ['id = ?', id]]);
+      const asked = db.prepare(`SELECT * FROM webhook_deliveries WHERE ${where}`);
+      const [delivery] = await rowsOf(asked.bind(...values));
       return delivery ?? null;
     },
 
-    getRange: ({ userId, endpointId, from, to, after, statuses, limit, except }) =>
-      rowsOf(
+    getRange: ({ from, to, after, statuses, limit, except, ...log }) => {
+      const cell = cellOf(log.userId);
+      const { where, values } = allOf([
+        ...ofLog(log),
+        ['id > ?', after],
+        // An id has its creation's time in it, so that a range costs what is in it.
+        ['id >= ?', firstIdAt('dlv', from, cell)],
+        ['id < ?', firstIdAt('dlv', to, cell)],
+        ['type <> ?', except],
+        ['status IN (SELECT value FROM json_each(?))', JSON.stringify(statuses)],
+      ]);
+      return rowsOf(
         db
-          .prepare(
-            `SELECT * FROM webhook_deliveries
-             WHERE user_id = ?1 AND endpoint_id IS ?2 AND (?3 IS NULL OR id > ?3)
-               AND created_at >= ?4 AND created_at < ?5 AND type <> ?6
-               AND status IN (SELECT value FROM json_each(?7))
-             ORDER BY id LIMIT ?8`,
-          )
-          .bind(userId, endpointId, after, from, to, except, JSON.stringify(statuses), limit),
-      ),
+          .prepare(`SELECT * FROM webhook_deliveries WHERE ${where} ORDER BY id LIMIT ?`)
+          .bind(...values, limit),
+      );
+    },
 
     async deleteOld({ before, limit }) {
       const { meta } = await db
@@ -85,3 +95,8 @@ export function createDeliveryLogStore(db: D1Database): DeliveryLogStore {
     },
   };
 }
+
+const ofLog = ({ userId, endpointId }: Log): Condition[] => [
+  ['user_id = ?', userId],
+  endpointId === null ? ['endpoint_id IS NULL'] : ['endpoint_id = ?', endpointId],
+];
