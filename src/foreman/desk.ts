@@ -193,7 +193,8 @@ function giveBack(desk: Desk, state: Finished): void {
 function close(desk: Desk, state: Finished): void {
   if (state.idempotencyKey !== null) {
     const at = state.completedAt + IDEMPOTENCY_LIFE_MS;
-    ledger.expireIdempotency(desk.sql, { key: state.idempotencyKey, at });
+    const { id: requestId, idempotencyKey: key } = state;
+    ledger.expireIdempotency(desk.sql, { key, requestId, at });
   }
   concludeReuse(desk, state, (row, next) => save(desk, row, next));
 }

@@ -30,6 +30,11 @@ export interface Submission {
   readonly warnings: readonly string[];
   /** SHA-256 of the canonical body; compared when the idempotency key is seen again. */
   readonly fingerprint: string;
+  /**
+   * The key is not the client's own and stands for its newest call of that kind: an earlier request
+   * of the same key is not answered with, and the key stands for this one from now on.
+   */
+  readonly renewsKey?: boolean;
 }
 
 export interface Snapshot {
@@ -83,7 +88,7 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   if (spec.idempotencyKey !== null) {
     const { idempotencyKey: key, id: requestId } = spec;
     const { fingerprint } = submission;
-    ledger.createIdempotency(desk.sql, { key, fingerprint, requestId });
+    ledger.putIdempotency(desk.sql, { key, fingerprint, requestId });
   }
   const state = ready ?? start(desk, queued, { limits, retentionMs });
   insert(desk, state);
@@ -125,7 +130,7 @@ function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
   const same = ledger.getOne(desk.sql, spec.id);
   if (same?.state.status === 'deleted') return { outcome: 'deleted' };
   if (same) return { outcome: 'accepted', ...snapshotOf(desk, same.state) };
-  if (spec.idempotencyKey === null) return null;
+  if (spec.idempotencyKey === null || submission.renewsKey) return null;
   return replayOf(desk, { key: spec.idempotencyKey, fingerprint });
 }
 

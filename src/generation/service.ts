@@ -38,6 +38,8 @@ export interface SubmitInput {
     RequestSpec,
     'idempotencyKey' | 'origin' | 'correlationId' | 'traceparent'
   >;
+  /** See `Submission`. */
+  readonly renewsKey?: boolean;
 }
 
 export interface GenerationService {
@@ -115,13 +117,13 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
 
   const prepare = async (input: SubmitInput, fingerprint: string): Promise<Submission> => {
     const judged = await judge(input);
-    const { credential } = input;
+    const { credential, renewsKey = false } = input;
     const { userId } = credential;
     const kept = await blamingOriginal(judged.inherited, () =>
       deps.inputs.keep({ userId, input: judged.input }),
     );
     const spec = await specOf({ ...input, judged: { ...judged, input: kept }, now: deps.now() });
-    return { credential, spec, warnings: judged.warnings, fingerprint };
+    return { credential, spec, warnings: judged.warnings, fingerprint, renewsKey };
   };
 
   /**
@@ -131,7 +133,7 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
   const replayOr = async (fault: unknown, { input, fingerprint, check }: Faulty) => {
     const { credential, context } = input;
     const { idempotencyKey: key } = context;
-    if (key === null) {
+    if (key === null || input.renewsKey) {
       await check();
       throw fault;
     }

@@ -362,12 +362,13 @@ export function getIdempotency(sql: SqlStorage, key: string): IdempotencyRecord 
   return row ? { fingerprint: row.fingerprint, requestId: row.request_id } : null;
 }
 
-export function createIdempotency(
+/** A key that stood for another request stands for this one from now on. */
+export function putIdempotency(
   sql: SqlStorage,
   input: IdempotencyRecord & { readonly key: string },
 ): void {
   sql.exec(
-    'INSERT INTO idempotency (key, fingerprint, request_id) VALUES (?, ?, ?)',
+    'INSERT OR REPLACE INTO idempotency (key, fingerprint, request_id) VALUES (?, ?, ?)',
     input.key,
     input.fingerprint,
     input.requestId,
@@ -375,8 +376,16 @@ export function createIdempotency(
 }
 
 /** The clock of a record starts when its request is terminal. */
-export function expireIdempotency(sql: SqlStorage, input: { key: string; at: number }): void {
-  sql.exec('UPDATE idempotency SET expires_at = ? WHERE key = ?', input.at, input.key);
+export function expireIdempotency(
+  sql: SqlStorage,
+  input: Pick<IdempotencyRecord, 'requestId'> & { readonly key: string; readonly at: number },
+): void {
+  sql.exec(
+    'UPDATE idempotency SET expires_at = ? WHERE key = ? AND request_id = ?',
+    input.at,
+    input.key,
+    input.requestId,
+  );
 }
 
 export function deleteExpiredIdempotency(sql: SqlStorage, now: number): void {

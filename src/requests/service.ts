@@ -19,7 +19,7 @@ import {
 import { fingerprintOf } from './idempotency';
 import { retrySpec } from './retry';
 import type { PageQuery, PageRow, RequestStore } from './store';
-import type { RequestSpec, RequestState } from './types';
+import type { Preview, RequestSpec, RequestState } from './types';
 import { isTerminal } from './types';
 import type { Watch } from './watcher';
 
@@ -55,7 +55,12 @@ const MAX_WATCHES = 10;
 
 type Named = { readonly credential: Credential; readonly id: RequestId };
 /** A client's line, held for so long at most. */
-type Holding = { readonly ms: number; readonly hungUp: AbortSignal };
+type Holding = {
+  readonly ms: number;
+  readonly hungUp: AbortSignal;
+  /** Called with what there is to show before the end, where the attempt gives anything. */
+  readonly onPreview?: (preview: Preview) => void;
+};
 
 export interface RequestService {
   submit(submission: Submission): Promise<Submitted>;

@@ -366,6 +366,18 @@ export const cancelMessageSchema = z.object({
   correlation_id: z.string(),
 });
 
+/**
+ * Something to show while an attempt still runs: kept nowhere, and told to who listens then. What
+ * it is depends on the kind of request.
+ */
+export interface Preview {
+  readonly attempt: number;
+  /** Of this attempt, from 0. */
+  readonly index: number;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
 export type ProjectionMessage = z.output<typeof projectionMessageSchema>;
 /** Tells the projector that a foreman holds news for D1. */
 export const projectionMessageSchema = z.object({
