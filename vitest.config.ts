@@ -1,4 +1,4 @@
-// Three projects. `workers` and `sharing` run inside workerd against real bindings (D1, R2, Queues,
+// Four projects. `workers`, `sharing` and `tenants` run inside workerd against real bindings (D1, R2, Queues,
 // Durable Objects), built from the top level of wrangler.toml. `e2e` runs on Node against the server as its
 // own process.
 import { readFileSync } from 'node:fs';
@@ -71,6 +71,8 @@ const sharing = [
   'tests/styles/{apply,types}.test.ts',
   'tests/webhooks/**/*.test.ts',
 ];
+/** So do those that look at nothing but the objects of users whom they have made themselves. */
+const tenants = ['tests/foreman/!(*model).test.ts'];
 
 export default defineConfig({
   test: {
@@ -88,12 +90,16 @@ export default defineConfig({
           ...workers,
           name: 'workers',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/e2e/**', ...sharing],
+          exclude: ['tests/e2e/**', ...sharing, ...tenants],
         },
       },
       {
         plugins: [inWorkerd()],
         test: { ...workers, name: 'sharing', include: sharing, isolate: false },
+      },
+      {
+        plugins: [inWorkerd()],
+        test: { ...workers, name: 'tenants', include: tenants, isolate: false },
       },
       {
         test: {

@@ -200,6 +200,34 @@ describe('an idempotency key', () => {
     expect(await submitTo(tenant, { idempotencyKey: 'k' })).toEqual({ outcome: 'deleted' });
   });
 
+  it('that is renewed stands for the newest request, whatever becomes of the older one', async () => {
+    const tenant = await newTenant({ max_running: 0 });
+    const renew = () => {
+      const spec = newSpec(tenant.userId, { idempotencyKey: 'k' });
+      const { credential } = tenant;
+      return tenant.foreman.submit({
+        credential,
+        spec,
+        warnings: [],
+        fingerprint: 'fingerprint',
+        renewsKey: true,
+      });
+    };
+    const [older, newer] = [await renew(), await renew()];
+    if (!('state' in older) || !('state' in newer)) throw new Error('expected two requests');
+    expect(newer.state.id).not.toBe(older.state.id);
+    await tenant.foreman.cancel({ credential: tenant.credential, id: older.state.id });
+    expect(await submitTo(tenant, { idempotencyKey: 'k' })).toMatchObject({
+      outcome: 'replayed',
+      state: { id: newer.state.id },
+    });
+    const expiry = await inForeman(
+      tenant,
+      (sql) => sql.exec<{ at: number | null }>('SELECT expires_at AS at FROM idempotency').one().at,
+    );
+    expect(expiry).toBeNull();
+  });
+
   it('starts its 24 hours when its request is terminal', async () => {
     const tenant = await newTenant({ max_running: 0 });
     const id = await accepted(tenant, { idempotencyKey: 'k' });

@@ -178,7 +178,8 @@ describe('a settle', () => {
       request: id,
       token,
       attempt: 1,
-      result: failure('failed'),
+      // Longer than any machine may take to look.
+      result: failure('failed', { retryAfterMs: 60_000 }),
       nextToken: 'next',
       verdicts: {},
     });
