@@ -3,6 +3,7 @@
  * left over is due again at once.
  */
 import type { RequestId, UserId } from '../platform/ids';
+import * as idempotency from '../requests/idempotency-rows';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { waitOn } from '../requests/money';
@@ -60,7 +61,7 @@ export function runAlarm(desk: Desk, userId: UserId, isolate: Isolate): void {
   // One that cannot be ended is left to its own time.
   if (!isolate(() => endMoreDeliveries(desk))) desk.memory.ending.clear();
   isolate(() => fillLanes(desk));
-  ledger.deleteExpiredIdempotency(sql, now);
+  idempotency.deleteExpired(sql, now);
   reusable.deleteExpired(sql, now);
   attendFollowers(desk, isolate);
   isolate(() => resendAbandoned(desk, userId, BATCH));

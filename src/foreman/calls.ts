@@ -8,6 +8,7 @@ import type { RequestId } from '../platform/ids';
 import * as deliveries from '../webhooks/deliveries';
 import { clientCall } from './client-call';
 import { endpointCalls } from './endpoint-calls';
+import { grantCalls } from './grant-calls';
 import { imageCalls } from './image-calls';
 import { logCalls } from './log-calls';
 
@@ -25,6 +26,7 @@ export const clientCalls = {
     return account && { secret: account.webhookSecret };
   }),
   ...endpointCalls,
+  ...grantCalls,
   ...imageCalls,
   ...logCalls,
 };

@@ -10,6 +10,7 @@ import * as accounts from '../accounts/limits';
 import type { Settings } from '../platform/config';
 import type { RequestId, UserId } from '../platform/ids';
 import type { AbandonedJob } from '../requests/abandoned';
+import * as idempotency from '../requests/idempotency-rows';
 import * as ledger from '../requests/ledger';
 import { release as giveSlot } from '../requests/lifecycle';
 import { dueAt, LEASE_MS, phaseOf } from '../requests/queueing';
@@ -194,7 +195,7 @@ function close(desk: Desk, state: Finished): void {
   if (state.idempotencyKey !== null) {
     const at = state.completedAt + IDEMPOTENCY_LIFE_MS;
     const { id: requestId, idempotencyKey: key } = state;
-    ledger.expireIdempotency(desk.sql, { key, requestId, at });
+    idempotency.expire(desk.sql, { key, requestId, at });
   }
   concludeReuse(desk, state, (row, next) => save(desk, row, next));
 }

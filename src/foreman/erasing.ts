@@ -6,6 +6,7 @@ import { deleteUserStatement } from '../accounts/store';
 import { deleteUsageOf } from '../accounts/usage/store';
 import { type Buckets, bucketFor } from '../images/buckets';
 import { deleteImagesOf, deleteObjectsOf, deleteUploadsOf } from '../images/store';
+import type { OAuth } from '../oauth/server';
 import type { RequestId } from '../platform/ids';
 import { deleteLettersOf } from '../requests/dead-letter-store';
 import { deleteRequestsOf, getSomeOf } from '../requests/store';
@@ -16,7 +17,10 @@ const REQUESTS = 20;
 /** Of one table, in one statement. */
 const ROWS = 500;
 
-export function createEraser(env: Pick<Env, 'DB' | 'DIRECTORY'> & Buckets): Eraser {
+export function createEraser(
+  env: Pick<Env, 'DB' | 'DIRECTORY'> & Buckets,
+  { endSome }: Pick<OAuth, 'endSome'>,
+): Eraser {
   const { DB: db } = env;
   const names = createUserNames(env);
   const run = async (statements: readonly D1PreparedStatement[]) => {
@@ -44,6 +48,7 @@ export function createEraser(env: Pick<Env, 'DB' | 'DIRECTORY'> & Buckets): Eras
       return { rows: sum(deleted), more: deleted.some((n) => n >= ROWS) };
     },
 
+    deleteGrants: endSome,
     deleteUserRow: async (userId) => sum(await run([deleteUserStatement(db, userId)])),
     releaseName: names.release,
   };

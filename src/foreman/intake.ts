@@ -11,6 +11,7 @@ import { usageOf } from '../accounts/usage/facts';
 import { madeBy } from '../generation/present';
 import type { RequestId } from '../platform/ids';
 import { type Eta, estimate } from '../requests/estimate';
+import * as idempotency from '../requests/idempotency-rows';
 import * as ledger from '../requests/ledger';
 import * as lifecycle from '../requests/lifecycle';
 import { entryHold } from '../requests/money';
@@ -82,17 +83,27 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     ? admitReady({ usage, limits, asked, now: desk.now })
     : admitToMake(desk, { usage, limits, asked, holdMicros });
   if (!verdict.admitted) {
+    freeRenewed(desk, submission);
     return { outcome: 'refused', refusal: verdict.refusal, at: desk.now };
   }
   accounts.saveUsage(desk.sql, verdict.usage);
   if (spec.idempotencyKey !== null) {
     const { idempotencyKey: key, id: requestId } = spec;
     const { fingerprint } = submission;
-    ledger.putIdempotency(desk.sql, { key, fingerprint, requestId });
+    idempotency.putOne(desk.sql, { key, fingerprint, requestId });
   }
   const state = ready ?? start(desk, queued, { limits, retentionMs });
   insert(desk, state);
   return { outcome: 'accepted', ...snapshotOf(desk, state) };
+}
+
+/** Its newest call came to nothing: the key is not to lead to what an earlier one has made. */
+function freeRenewed(desk: Desk, { spec, renewsKey }: Submission): void {
+  const { idempotencyKey: key } = spec;
+  const earlier = renewsKey && key !== null ? idempotency.getOne(desk.sql, key) : null;
+  if (key === null || !earlier) return;
+  idempotency.expire(desk.sql, { key, requestId: earlier.requestId, at: desk.now });
+  idempotency.deleteExpired(desk.sql, desk.now);
 }
 
 /** What is tried again has the least that it cost when it was first asked for. */
@@ -139,7 +150,7 @@ export function replayOf(
   desk: Viewing,
   input: { readonly key: string; readonly fingerprint: string },
 ): SubmitAnswer | null {
-  const record = ledger.getIdempotency(desk.sql, input.key);
+  const record = idempotency.getOne(desk.sql, input.key);
   if (!record) return null;
   if (record.fingerprint !== input.fingerprint) return { outcome: 'mismatch' };
   const row = ledger.getOne(desk.sql, record.requestId);

@@ -9,6 +9,7 @@ import { confirmDueAt } from '../platform/backoff';
 import type { EndpointId, RequestId } from '../platform/ids';
 import * as abandoned from '../requests/abandoned';
 import { hasLive } from '../requests/erasing';
+import * as idempotency from '../requests/idempotency-rows';
 import * as ledger from '../requests/ledger';
 import { holdsSlot, isWaiting, LEASE_MS, type Phase } from '../requests/queueing';
 import * as reusable from '../requests/reuse';
@@ -158,7 +159,7 @@ function duesOfAll(sql: SqlStorage, memory: Memory): (number | null)[] {
   const leaseEnds = [...memory.leases.values()].map((lease) => lease.until);
   return [
     ledger.getEarliestDue(sql),
-    ledger.getEarliestIdempotencyExpiry(sql),
+    idempotency.getEarliestExpiry(sql),
     abandoned.getEarliestDue(sql),
     reusable.getEarliestDue(sql),
     deliveries.getEarliestDue(sql),

@@ -10,12 +10,11 @@ import * as accounts from '../accounts/limits';
 import { rateLimitOf } from '../accounts/me/view';
 import * as tenancy from '../accounts/tenancy';
 import type { Account, Authorization, By, Credential, KeyRecord, Scope } from '../accounts/types';
-import type { DeliveryId, KeyId, RequestId } from '../platform/ids';
+import type { KeyId, RequestId } from '../platform/ids';
 import { consoleLogger } from '../platform/log';
 import * as ledger from '../requests/ledger';
 import type { RunMessage } from '../requests/types';
 import { readSettings } from '../settings';
-import type { DeliveryClaim, DeliveryResult } from '../webhooks/types';
 import * as abandoning from './abandoning';
 import * as alarms from './alarm';
 import { type CallAnswer, type CallInput, type CallName, clientCalls } from './calls';
@@ -165,6 +164,10 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => work.settle(desk, input));
   }
 
+  preview(input: Parameters<Streams['show']>[0]): void {
+    this.#streams.show(input);
+  }
+
   keepJob(input: jobs.KeepJob): ReturnType<typeof jobs.keepJob> {
     return this.#change((desk) => jobs.keepJob(desk, input));
   }
@@ -192,13 +195,11 @@ export class Foreman extends DurableObject<Env> {
     return this.#change((desk) => revive(desk, revival));
   }
 
-  claimDelivery(input: { delivery: DeliveryId; token: string }): DeliveryClaim {
+  claimDelivery(input: Parameters<typeof posting.claim>[1]): ReturnType<typeof posting.claim> {
     return this.#change((desk) => posting.claim(desk, input));
   }
 
-  settleDelivery(input: { delivery: DeliveryId; token: string; result: DeliveryResult }): {
-    verdict: 'settled' | 'stale';
-  } {
+  settleDelivery(input: Parameters<typeof posting.settle>[1]): { verdict: 'settled' | 'stale' } {
     return this.#change((desk) => posting.settle(desk, input));
   }
 

@@ -1,18 +1,21 @@
 /** The tables of one user's foreman. Append a step, never edit one: objects upgrade as they wake. */
 import { auditTables } from '../accounts/audit/rows';
 import { deletionTables } from '../accounts/deletion/rows';
+import { grantTables } from '../accounts/grants/rows';
 import { accountTables } from '../accounts/limits';
 import { abandonedTables } from '../requests/abandoned';
+import { idempotencyTables } from '../requests/idempotency-rows';
 import { followerTables, requestTables, unfundedTables } from '../requests/ledger';
 import { reuseTables } from '../requests/reuse';
 import { deliveryTables, laneTables } from '../webhooks/deliveries';
 import { endpointTables } from '../webhooks/endpoints/rows';
 
 const steps: readonly (readonly string[])[] = [
-  [...accountTables, ...requestTables, ...deliveryTables],
+  [...accountTables, ...requestTables, ...idempotencyTables, ...deliveryTables],
   [...abandonedTables, ...followerTables, ...reuseTables],
   [...auditTables, ...unfundedTables, ...deletionTables],
   [...endpointTables, ...laneTables],
+  [...grantTables],
 ];
 
 export function migrate(storage: DurableObjectStorage): void {

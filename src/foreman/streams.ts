@@ -7,6 +7,7 @@
 import type { PresentRequest } from '../requests/view';
 import type { Effect } from './desk';
 import type { Viewing } from './intake';
+import { type ShownPreview, showPreview } from './previews';
 import { framesForStreams, framesForWatchers, tellingsIn } from './streams-frames';
 import { createLane } from './streams-lane';
 import { answerWatch, listeningOf, STREAMS } from './watch';
@@ -35,6 +36,8 @@ export interface Streams {
   answer(request: Request): Response;
   /** What a change that is committed has to tell. */
   tell(effects: readonly Effect[]): void;
+  /** At once, to those who asked for previews. */
+  show(preview: ShownPreview): void;
   /** A client of a stream has said something. */
   hear(socket: WebSocket, message: string | ArrayBuffer): void;
 }
@@ -100,6 +103,8 @@ export function createStreams(deps: StreamsDeps): Streams {
       streams.add(tellings);
       if (streams.waiting() > MAX_TELLINGS) sendStreamsToRead();
     },
+
+    show: (preview) => showPreview(deps, preview),
 
     hear(socket, message) {
       const size = typeof message === 'string' ? message.length : message.byteLength;

@@ -23,6 +23,7 @@ const methods = [
   'claim',
   'renew',
   'settle',
+  'preview',
   'keepJob',
   'nudge',
   'claimAbandoned',

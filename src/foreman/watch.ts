@@ -17,6 +17,8 @@ export type WatchMessage = Snapshot & Pick<Heard<unknown>, 'rateLimit'>;
 export interface WatchInput {
   readonly credential: Credential;
   readonly id: RequestId;
+  /** Whether it wants to be shown what there is to see before the end, too. */
+  readonly previews?: boolean;
 }
 
 export interface StreamInput {
@@ -37,6 +39,8 @@ export interface Listening {
 /** Of all that hear of every event; no request has this id. */
 export const STREAMS = 'streams';
 const HEADER = 'x-foreman-watch';
+/** Beside the id, of those who want to be shown previews of it. */
+export const previewsTag = (id: RequestId) => `previews:${id}`;
 /** Of those who listen with a token. */
 const NO_KEY = 'token';
 
@@ -73,7 +77,7 @@ export function answerWatch(
   if (!hasRoom()) return new Response(null, { status: 429 });
   const { 0: client, 1: server } = new WebSocketPair();
   const { credential } = input;
-  ctx.acceptWebSocket(server, ['id' in input ? input.id : STREAMS, holderTag(credential)]);
+  ctx.acceptWebSocket(server, [...subjectTags(input), holderTag(credential)]);
   const events = 'id' in input ? null : input.events;
   // Of the 2,048 bytes that a socket may hold, the longest subject leaves half.
   server.serializeAttachment({ credential, events, sent: 0 } satisfies Listening);
@@ -107,6 +111,11 @@ function firstMessage(desk: Viewing, input: WatchInput | StreamInput): string | 
 export function watchMessage(desk: Viewing, { state, position, eta }: Snapshot): string {
   const rateLimit = rateLimitOf(desk);
   return JSON.stringify({ state, position, eta, rateLimit } satisfies WatchMessage);
+}
+
+function subjectTags(input: WatchInput | StreamInput): string[] {
+  if (!('id' in input)) return [STREAMS];
+  return input.previews ? [input.id, previewsTag(input.id)] : [input.id];
 }
 
 function holderTag(credential: Credential): string {

@@ -30,9 +30,10 @@ import type {
   ProviderAnswer,
   ProviderFailure,
   ProviderJob,
+  ProviderPreview,
   ProviderSuccess,
 } from './providers/provider';
-import type { GenerationInput } from './types';
+import { type GenerationInput, previewsOf } from './types';
 
 /** An adapter that does not heed its signal is left behind after this much more. */
 const GRACE_MS = 1_000;
@@ -69,6 +70,8 @@ export interface Attempt {
   readonly stale: AbortSignal;
   /** Tells the foreman where the provider's job stands. */
   readonly keep: (progress: JobProgress) => Promise<Kept>;
+  /** Hands on what there is to show while the call lasts. Never throws. */
+  readonly show: (preview: ProviderPreview) => void;
 }
 
 /** See `Followed` for the ends without a result. */
@@ -212,6 +215,7 @@ function jobFor(
     image: inputs.image,
     mask: inputs.mask,
     strength: input.strength ?? null,
+    previews: previewsOf(input),
     options: optionsFor(target, input),
   };
 }
@@ -227,7 +231,7 @@ async function call(
   of: Attempt & { readonly target: Target },
   deps: AttemptDeps,
 ): Promise<ProviderAnswer> {
-  const { state, stale, target } = of;
+  const { state, stale, target, show } = of;
   const untilDeadline = state.deadlineAt - deps.now();
   const longest = Math.min(target.timeoutMs ?? deps.providerTimeoutMs, MAX_CALL_MS);
   const limitMs = Math.max(1, Math.min(longest, untilDeadline));
@@ -235,19 +239,32 @@ async function call(
   // A submission is short, and breaking it off would leave a job that nobody can find.
   const signal = provider.jobs ? limit : AbortSignal.any([limit, stale]);
   try {
-    const context = contextOf(state, signal, deps);
+    const context = { ...contextOf(state, signal, deps), preview: show };
     const answer = await Promise.race([
       provider.generate(job, context),
       leftBehind(signal, limitMs),
     ]);
     const isCutShort = limit.aborted && untilDeadline < longest;
-    return isCutShort && answer.outcome === 'unknown' ? cutShort(answer) : answer;
+    return isCutShort && answer.outcome === 'unknown'
+      ? cutShort(answer)
+      : notingPreviews(answer, provider, job);
   } catch (error) {
     const { id: request_id, correlationId: correlation_id } = state;
     const fields = { provider: provider.name, request_id, correlation_id };
     deps.log.error('provider.threw', { ...fields, error });
     return ownFault();
   }
+}
+
+/** Said here, so that an adapter which shows nothing need not know that there is anything to show. */
+function notingPreviews(
+  answer: ProviderAnswer,
+  provider: Provider,
+  job: ProviderJob,
+): ProviderAnswer {
+  const areIgnored = job.previews > 0 && !provider.showsPreviews?.(job);
+  if (!areIgnored || !('warnings' in answer)) return answer;
+  return { ...answer, warnings: [...answer.warnings, `${provider.name} ignores previews`] };
 }
 
 function contextOf(state: Running, signal: AbortSignal, deps: AttemptDeps): CallContext {

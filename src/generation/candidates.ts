@@ -2,7 +2,7 @@
 import type { Pace, TargetName, TargetVerdicts } from '../requests/types';
 import { AUTO, type Catalog, nameOf, type Sizing, type Target } from './catalog';
 import { priceMicros, USUAL_SIZE } from './prices';
-import type { AspectRatio, GenerationInput } from './types';
+import { type AspectRatio, type GenerationInput, previewsOf } from './types';
 
 export interface Candidate {
   readonly target: Target;
@@ -75,6 +75,7 @@ export function priceOf(target: Target, input: GenerationInput): number {
     size: sizeFor(target, input) ?? askedSize(input),
     quality: typeof quality === 'string' ? quality : null,
     steps: input.steps ?? null,
+    previews: previewsOf(input),
   });
 }
 

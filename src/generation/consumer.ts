@@ -3,6 +3,7 @@
  * another one ready at once, and settles each. The truth stays in the foreman throughout.
  */
 import type { KeepJob } from '../foreman/jobs';
+import type { ShownPreview } from '../foreman/previews';
 import type { ClaimAnswer, Job, SettleAnswer } from '../foreman/work';
 import type { ImageService } from '../images/service';
 import type { RequestId, UserId } from '../platform/ids';
@@ -13,6 +14,7 @@ import { type Attempt, type AttemptDeps, makeAttempt } from './attempt';
 import { type BreakerWatch, permitOf, watchOver } from './breaker-watch';
 import { mayHaveStored } from './deliver';
 import type { LeaseKeeper } from './leases';
+import { createPreviewSender } from './previews';
 
 /** The foreman sends its wake-ups again by itself: this is for when it is away for longer. */
 const CLAIM_RETRY_SECONDS = 30;
@@ -28,6 +30,7 @@ export interface GenerationForeman {
     message: Pick<RunMessage, 'request' | 'release'> & { token: string; verdicts: TargetVerdicts },
   ): Promise<ClaimAnswer>;
   keepJob(input: KeepJob): Promise<{ verdict: 'kept' | 'stale' }>;
+  preview(input: ShownPreview): Promise<void>;
   settle(input: {
     request: RequestId;
     token: string;
@@ -115,7 +118,8 @@ async function attemptOnce(job: Job, deps: GenerationConsumerDeps): Promise<Job 
   const watch = watchOver(state, deps);
   try {
     const keep = keeper(job, deps);
-    const result = await makeAttempt({ state, stale: lease.signal, keep }, deps);
+    const show = shower(job, deps);
+    const result = await makeAttempt({ state, stale: lease.signal, keep, show }, deps);
     if (result === 'left' || result === 'unwanted') {
       await watch.leave(result);
       return null;
@@ -156,6 +160,17 @@ function keeper({ state, token }: Job, deps: GenerationConsumerDeps): Attempt['k
     );
     return answer?.verdict ?? 'unreachable';
   };
+}
+
+/** Tells the foreman what there is to see of an attempt; no attempt waits for that, or fails with it. */
+function shower({ state, token }: Job, deps: GenerationConsumerDeps): Attempt['show'] {
+  const { userId, id: request, correlationId: correlation_id } = state;
+  const { number: attempt } = state.current;
+  return createPreviewSender({
+    send: (preview) => deps.foreman(userId).preview({ request, token, attempt, ...preview }),
+    onFailure: (error) =>
+      deps.log.warn('generation.preview_failed', { request_id: request, correlation_id, error }),
+  });
 }
 
 function tell(state: Job['state'], result: AttemptResult, { log, now }: GenerationConsumerDeps) {

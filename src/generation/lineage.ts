@@ -25,9 +25,9 @@ export async function findRequest(
   }
 }
 
-/** What a variation takes over. A seed of its own is what makes it one. */
+/** What a variation takes over. A seed of its own is what makes it one; who listens is another. */
 export function originalOf(state: RequestState): Defaults {
-  const { seed: _, style: __, styled: ___, ...input } = inputOf(state);
+  const { seed: _, style: __, styled: ___, previews: ____, ...input } = inputOf(state);
   return { ...(input as unknown as JsonObject), model: state.model };
 }
 

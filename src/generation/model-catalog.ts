@@ -39,6 +39,7 @@ const priceSchema = z.array(
     z.strictObject({ per: z.literal('tile'), usd }),
     z.strictObject({ per: z.literal('tile_step'), usd, usual: z.int().min(1).max(200) }),
     z.strictObject({ per: z.literal('step'), usd, usual: z.int().min(1).max(200) }),
+    z.strictObject({ per: z.literal('preview'), usd }),
   ]),
 );
 

@@ -14,7 +14,7 @@ const priceSchema = z
     parts: z
       .array(
         imagePrice.extend({
-          per: z.enum(['image', 'megapixel', 'tile', 'tile_step', 'step']),
+          per: z.enum(['image', 'megapixel', 'tile', 'tile_step', 'step', 'preview']),
           by_size: z.record(z.string(), z.number()).optional().describe('Factors, on top'),
           sizes: z.record(z.string(), imagePrice).optional().describe('Sizes of their own prices'),
           up_to_pixels: z.int().optional().describe('A larger image costs more in proportion'),

@@ -9,7 +9,7 @@ export interface ImagePrice {
 
 /**
  * Parts of a price; their sum is what one image costs, in US dollars. An image is charged `per`
- * image, per (begun) megapixel, per 512×512 tile, or per step.
+ * image, per (begun) megapixel, per 512×512 tile, per step, or per preview.
  */
 export type PricePart =
   | (ImagePrice & {
@@ -32,7 +32,9 @@ export type PricePart =
   /** For each tile in each step. */
   | { readonly per: 'tile_step'; readonly usd: number; readonly usual: number }
   /** `usual`: how many the provider makes when it is not told. */
-  | { readonly per: 'step'; readonly usd: number; readonly usual: number };
+  | { readonly per: 'step'; readonly usd: number; readonly usual: number }
+  /** For each interim picture that is asked for. */
+  | { readonly per: 'preview'; readonly usd: number };
 export type Price = readonly PricePart[];
 
 interface Size {
@@ -45,6 +47,8 @@ export interface Priced {
   readonly size: Size | null;
   readonly quality: string | null;
   readonly steps: number | null;
+  /** None when left out. */
+  readonly previews?: number;
 }
 
 /** What providers make when they are not told. */
@@ -75,6 +79,8 @@ function partUsd(part: PricePart, image: Priced): number {
       return part.usd * tilesOf(size) * (image.steps ?? part.usual);
     case 'step':
       return part.usd * (image.steps ?? part.usual);
+    case 'preview':
+      return part.usd * (image.previews ?? 0);
   }
 }
 

@@ -275,11 +275,15 @@ async function specOf(
     retryOf: null,
     parentId,
     variationsOf,
-    reuseKey: canBeReused ? await fingerprintOf({ model, input: asJson(asked) } as Json) : null,
+    reuseKey: canBeReused ? await reuseKeyOf(model, asked) : null,
     createdAt: now,
     deadlineAt: now + body.deadline_seconds * 1000,
   };
 }
+
+/** Who looks on while it is made changes nothing of what is made. */
+const reuseKeyOf = (model: string, { previews: _, ...input }: GenerationInput) =>
+  fingerprintOf({ model, input: asJson(input) } as Json);
 
 const microsOf = (usd: number | undefined) => (usd === undefined ? null : Math.round(usd * 1e6));
 

@@ -126,6 +126,9 @@ export function warningsFor(
   if (input.fallback_on_refusal && !input.fallback_models?.length) {
     warnings.push('fallback_on_refusal has no effect without fallback_models');
   }
+  if (input.previews && input.n > 1) {
+    warnings.push('previews has no effect with n above 1');
+  }
   if (body.reuse === 'exact' && input.seed === undefined) {
     warnings.push('reuse has no effect without seed');
   }

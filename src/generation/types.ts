@@ -29,6 +29,9 @@ export type OutputFormat = (typeof outputFormats)[number];
 const MAX_OPTION_CHARS = 16_384;
 const MAX_OPTION_PROVIDERS = 16;
 
+/** OpenAI's own bound, and more than anybody looks at. */
+const MAX_PREVIEWS = 3;
+
 const side = z.int().min(MIN_SIDE).max(MAX_SIDE);
 const promptText = z
   .string()
@@ -75,6 +78,15 @@ export const generationInputSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('Whether another provider may be asked what one has refused'),
+  previews: z
+    .int()
+    .min(0)
+    .max(MAX_PREVIEWS)
+    .optional()
+    .describe(
+      'How many interim pictures to show to who listens while the image is made; they are kept ' +
+        'nowhere, few providers give any, and some charge for them',
+    ),
 });
 
 /** What a request stores: what was asked, and what a style made of it at that time. */
@@ -82,6 +94,11 @@ export type GenerationInput = z.output<typeof generationInputSchema> & {
   readonly style?: string | undefined;
   readonly styled?: StyledPrompt | undefined;
 };
+
+/** Of several images, nobody could tell which one it is that a preview shows. */
+export const previewsOf = ({ n, previews = 0 }: GenerationInput): number =>
+  n === 1 ? previews : 0;
+
 export interface StyledPrompt {
   readonly prompt: string;
   readonly negative_prompt?: string | undefined;

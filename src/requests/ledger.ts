@@ -39,13 +39,6 @@ export const requestTables: readonly string[] = [
   'CREATE TABLE lease_grace (token TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID',
   // The last reminder to the projector, while it has not answered.
   'CREATE TABLE projector_wake (id INTEGER PRIMARY KEY CHECK (id = 1), sent_at INTEGER NOT NULL, sends INTEGER NOT NULL)',
-  `CREATE TABLE idempotency (
-    key TEXT PRIMARY KEY,
-    fingerprint TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    expires_at INTEGER
-  ) WITHOUT ROWID`,
-  'CREATE INDEX idempotency_expiry ON idempotency (expires_at) WHERE expires_at IS NOT NULL',
 ];
 
 export interface LedgerRow {
@@ -347,59 +340,4 @@ export function deleteConfirmed(
     input.id,
     input.changedBefore,
   );
-}
-
-export interface IdempotencyRecord {
-  readonly fingerprint: string;
-  readonly requestId: RequestId;
-}
-
-export function getIdempotency(sql: SqlStorage, key: string): IdempotencyRecord | null {
-  const [row] = sql.exec<{ fingerprint: string; request_id: RequestId }>(
-    'SELECT fingerprint, request_id FROM idempotency WHERE key = ?',
-    key,
-  );
-  return row ? { fingerprint: row.fingerprint, requestId: row.request_id } : null;
-}
-
-/** A key that stood for another request stands for this one from now on. */
-export function putIdempotency(
-  sql: SqlStorage,
-  input: IdempotencyRecord & { readonly key: string },
-): void {
-  sql.exec(
-    'INSERT OR REPLACE INTO idempotency (key, fingerprint, request_id) VALUES (?, ?, ?)',
-    input.key,
-    input.fingerprint,
-    input.requestId,
-  );
-}
-
-/** The clock of a record starts when its request is terminal. */
-export function expireIdempotency(
-  sql: SqlStorage,
-  input: Pick<IdempotencyRecord, 'requestId'> & { readonly key: string; readonly at: number },
-): void {
-  sql.exec(
-    'UPDATE idempotency SET expires_at = ? WHERE key = ? AND request_id = ?',
-    input.at,
-    input.key,
-    input.requestId,
-  );
-}
-
-export function deleteExpiredIdempotency(sql: SqlStorage, now: number): void {
-  sql.exec(
-    `DELETE FROM idempotency WHERE key IN
-     (SELECT key FROM idempotency WHERE expires_at <= ? LIMIT 1000)`,
-    now,
-  );
-}
-
-export function getEarliestIdempotencyExpiry(sql: SqlStorage): number | null {
-  return sql
-    .exec<{ due: number | null }>(
-      'SELECT min(expires_at) AS due FROM idempotency WHERE expires_at IS NOT NULL',
-    )
-    .one().due;
 }

@@ -43,7 +43,7 @@ export interface RequestForeman {
     archived: Pick<RequestState, 'version' | 'reuseKey'> | null;
   }): Promise<{ outcome: 'deleted' | 'absent' } | Denied>;
   /** Null when the request cannot be watched; `read` then says why. */
-  watch(input: { credential: Credential; id: RequestId }): Promise<Watch | null>;
+  watch(input: Named & Pick<Holding, 'onPreview'>): Promise<Watch | null>;
 }
 
 export interface Submitted extends Snapshot {
@@ -58,8 +58,11 @@ type Named = { readonly credential: Credential; readonly id: RequestId };
 type Holding = {
   readonly ms: number;
   readonly hungUp: AbortSignal;
-  /** Called with what there is to show before the end, where the attempt gives anything. */
-  readonly onPreview?: (preview: Preview) => void;
+  /**
+   * Is given what there is to show before the end, where the attempt gives anything. What was shown
+   * before somebody watched is lost. Must not throw.
+   */
+  readonly onPreview?: ((preview: Preview) => void) | undefined;
 };
 
 export interface RequestService {
@@ -162,11 +165,12 @@ export function createRequestService(deps: {
   const wait: RequestService['wait'] = async ({ credential, id, hungUp, known, ...input }) => {
     // No more than these crosses to the foreman.
     const named = { credential, id };
+    const { onPreview } = input;
     const until = deps.now() + input.ms;
     const isOver = (state: RequestState) => input.until(state) || isTerminal(state);
     // A foreman that moves or restarts drops the watch: then it is watched anew.
     for (let watches = 0; watches < MAX_WATCHES && deps.now() < until; watches += 1) {
-      const watch = await deps.foreman(credential.userId).watch(named);
+      const watch = await deps.foreman(credential.userId).watch({ ...named, onPreview });
       if (!watch) break;
       const ended = await nextThat(isOver, watch, {
         timeLeftMs: () => until - deps.now(),

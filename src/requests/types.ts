@@ -366,6 +366,9 @@ export const cancelMessageSchema = z.object({
   correlation_id: z.string(),
 });
 
+/** The platform takes 32 MiB a message; the object that hands it on has 128 MB for everything. */
+export const MAX_PREVIEW_BYTES = 8 * 1024 * 1024;
+
 /**
  * Something to show while an attempt still runs: kept nowhere, and told to who listens then. What
  * it is depends on the kind of request.

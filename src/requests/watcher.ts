@@ -1,9 +1,12 @@
 /**
  * The Worker's end of watching a request: one WebSocket to the foreman, read as a sequence of
- * snapshots. Closing it is all that a client which hung up costs.
+ * snapshots, with the previews that come in between. Closing it is all that a client which hung up
+ * costs.
  */
 import type { Snapshot } from '../foreman/intake';
 import type { WatchMessage } from '../foreman/watch';
+import { decodePreview } from './preview-frame';
+import type { Preview } from './types';
 
 export interface Watch {
   /**
@@ -19,13 +22,20 @@ export function watchSocket(
   socket: WebSocket,
   /** Is told how the user's rate limit stands, as of the snapshot that is being read. */
   note: (rateLimit: WatchMessage['rateLimit']) => void,
+  /** Is given each preview as it comes; must not throw. */
+  onPreview: (preview: Preview) => void = () => {},
 ): Watch {
   let newest: WatchMessage | null = null;
   let isOver = false;
   let wake: (() => void) | null = null;
-  socket.addEventListener('message', (event) => {
-    // Written by foreman/watch.ts in this same script.
-    newest = JSON.parse(String(event.data)) as WatchMessage;
+  socket.binaryType = 'arraybuffer';
+  socket.addEventListener('message', ({ data }) => {
+    // Written by the foreman in this same script: text by watch.ts, all else by previews.ts.
+    if (typeof data !== 'string') {
+      if (!isOver) onPreview(decodePreview(data));
+      return;
+    }
+    newest = JSON.parse(data) as WatchMessage;
     wake?.();
   });
   const end = () => {

@@ -30,8 +30,9 @@ function earlier({ userId }: Tenant, index: number, overrides: object) {
 /** Takes the object back to the step before endpoints, with these deliveries. */
 const downgrade = (tenant: Tenant, rows: readonly ReturnType<typeof earlier>[]) =>
   inForeman(tenant, (sql) => {
-    for (const table of ['deliveries', 'webhook_endpoints']) sql.exec(`DROP TABLE ${table}`);
-    sql.exec('DELETE FROM schema_steps WHERE step = 3');
+    const later = ['deliveries', 'webhook_endpoints', 'grants'];
+    for (const table of later) sql.exec(`DROP TABLE ${table}`);
+    sql.exec('DELETE FROM schema_steps WHERE step >= 3');
     for (const statement of deliveryTables) sql.exec(statement);
     for (const row of rows) {
       sql.exec(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeAttempt } from '../../src/generation/attempt';
-import type { PollContext } from '../../src/generation/providers/provider';
+import type { PollContext, Provider, ProviderJob } from '../../src/generation/providers/provider';
 import { readGenerationSettings } from '../../src/generation/settings';
 import { createLogger } from '../../src/platform/log';
 import { keepJob } from '../../src/requests/remote-job';
@@ -24,7 +24,7 @@ async function collect(of: { readonly origin: string; readonly callsBack: boolea
     throw new Error('nothing is called, loaded or stored');
   };
   const made = await makeAttempt(
-    { state, stale: new AbortController().signal, keep: async () => 'kept' },
+    { state, stale: new AbortController().signal, keep: async () => 'kept', show: unused },
     {
       catalog: readGenerationSettings({}).catalog,
       provider: () => ({
@@ -71,5 +71,73 @@ describe('a job that is collected', () => {
     ['nobody else can reach this machine', { origin: 'http://127.0.0.1:8787', callsBack: true }],
   ])('is asked for under the lease for a while where %s', async (_, of) => {
     expect(await collect(of)).toEqual({ made: 'left', polls: 6, expectsCallback: false });
+  });
+});
+
+describe('an attempt that is to show previews', () => {
+  /** What its provider is asked for, and what its job is said to have ignored. */
+  async function asked(input: object, showsPreviews?: Provider['showsPreviews']) {
+    const jobs: ProviderJob[] = [];
+    const told: JobProgress[] = [];
+    const unused = () => {
+      throw new Error('nothing is loaded, stored or shown');
+    };
+    const provider: Provider = {
+      name: 'acme',
+      async generate(job) {
+        jobs.push(job);
+        const accepted = { handle: {}, checkAfterMs: 1, providerRequestId: null };
+        return { outcome: 'accepted', ...accepted, warnings: ['acme ignores seed'] };
+      },
+      ...(showsPreviews ? { showsPreviews } : {}),
+    };
+    const keep = async (progress: JobProgress) => {
+      told.push(progress);
+      return 'stale' as const;
+    };
+    const state = running('token-1', { input: { prompt: 'a boat', n: 1, ...input } });
+    await makeAttempt(
+      { state, stale: new AbortController().signal, keep, show: unused },
+      {
+        catalog: readGenerationSettings({}).catalog,
+        provider: () => provider,
+        inputs: { load: unused },
+        images: { store: unused },
+        providerTimeoutMs: 10_000,
+        imageRetentionMs: 1,
+        linkSecret: 'secret',
+        endBefore: NOW + 600_000,
+        now: () => NOW,
+        sleep: async () => {},
+        log: createLogger(() => {}),
+      },
+    );
+    return { previews: jobs[0]?.previews, warnings: told[0]?.warnings };
+  }
+  const said = ['acme ignores seed'];
+
+  it.each<[string, object, Provider['showsPreviews'], object]>([
+    ['asks for none when none are wanted', {}, undefined, { previews: 0, warnings: said }],
+    [
+      'asks for as many as are wanted',
+      { previews: 3 },
+      () => true,
+      { previews: 3, warnings: said },
+    ],
+    [
+      'says so when its provider never shows any',
+      { previews: 3 },
+      undefined,
+      { previews: 3, warnings: [...said, 'acme ignores previews'] },
+    ],
+    [
+      'says so when its provider shows none of this model',
+      { previews: 1 },
+      ({ model }) => model !== 'gpt-image-1',
+      { previews: 1, warnings: [...said, 'acme ignores previews'] },
+    ],
+    ['asks for none of several images', { previews: 3, n: 2 }, undefined, { previews: 0 }],
+  ])('%s', async (_, input, showsPreviews, expected) => {
+    expect(await asked(input, showsPreviews)).toMatchObject(expected);
   });
 });

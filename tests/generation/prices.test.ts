@@ -45,6 +45,10 @@ const perBinaryMegapixel: Price = [
 ];
 const perTile: Price = [{ per: 'tile', usd: 0.002 }];
 const perTileStep: Price = [{ per: 'tile_step', usd: 0.0004, usual: 10 }];
+const perPreview: Price = [
+  { per: 'image', usd: 0.04 },
+  { per: 'preview', usd: 0.004 },
+];
 const perStep: Price = [{ per: 'step', usd: 0.00035, usual: 4 }];
 
 describe('the price of one image', () => {
@@ -95,6 +99,9 @@ describe('the price of one image', () => {
 
     ['for each tile in each step', perTileStep, image({ steps: 2 }), 3_200],
     ['for each tile in each usual step', perTileStep, image(), 16_000],
+
+    ['for each preview that is asked for', perPreview, image({ previews: 2 }), 48_000],
+    ['for the image alone when none are asked for', perPreview, image(), 40_000],
 
     ['of several parts is their sum', [...perImage, ...perTile, ...perStep], image(), 49_400],
   ])('is %s', (_, price, asked, expected) => {

@@ -219,6 +219,9 @@ describe('what was accepted and has no effect', () => {
     [{ reuse: 'exact' }, ['reuse has no effect without seed']],
     [{ reuse: 'exact', seed: 0 }, []],
     [{ reuse: 'off' }, []],
+    [{ previews: 3 }, []],
+    [{ previews: 3, n: 2 }, ['previews has no effect with n above 1']],
+    [{ previews: 0, n: 2 }, []],
     [{ provider_options: { openai: {}, fal: {} } }, []],
     [
       { provider_options: { bfl: {} } },

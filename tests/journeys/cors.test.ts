@@ -79,11 +79,26 @@ describe('open to the origins that are named', () => {
       'if-none-match',
       'if-range',
       'last-event-id',
+      'mcp-method',
+      'mcp-name',
+      'mcp-protocol-version',
+      'mcp-session-id',
+      'openai-organization',
+      'openai-project',
       'prefer',
       'range',
       'traceparent',
       'x-correlation-id',
       'x-request-id',
+      'x-stainless-arch',
+      'x-stainless-helper-method',
+      'x-stainless-lang',
+      'x-stainless-os',
+      'x-stainless-package-version',
+      'x-stainless-retry-count',
+      'x-stainless-runtime',
+      'x-stainless-runtime-version',
+      'x-stainless-timeout',
     ]);
   });
 
@@ -104,7 +119,11 @@ describe('open to the origins that are named', () => {
       'ratelimit',
       'ratelimit-policy',
       'retry-after',
+      'www-authenticate',
       'x-correlation-id',
+      'x-foreman-request-id',
+      'x-request-id',
+      'x-should-retry',
     ]);
   });
 

@@ -27,6 +27,7 @@ const original = {
   provider_options: { openai: { quality: 'low' } },
   fallback_models: ['sketch'],
   fallback_on_refusal: true,
+  previews: 1,
 };
 
 const ask = (client: Client, body: object) => client.call('POST', '/v1/requests', { body });
@@ -102,12 +103,12 @@ describe.each(['parent_id', 'variations_of'])('%s', (field) => {
 });
 
 describe('a variation', () => {
-  it('takes over all of the input but the seed, and nothing of the request itself', async () => {
+  it('takes over all of the input but the seed and the previews, and nothing of the request itself', async () => {
     openai(image);
     const client = await newClient();
     const of = { metadata: { of: 'original' }, priority: 'high', max_cost_usd: 1 };
     const first = await client.submit({ ...original, ...of });
-    const { seed: _, model, ...input } = original;
+    const { seed: _, previews: __, model, ...input } = original;
     const variation = await vary(client, first.id);
     expect(variation).toMatchObject({
       model,

@@ -61,7 +61,7 @@ export const advance = (ms: number) => {
   offsetMs += ms;
 };
 
-const PNG =
+export const PNG =
   `iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E
 rkJggg==`.replace(/\s/g, '');
 export const image: Script = () =>

@@ -2,8 +2,8 @@
 //
 //   npx node tests/support/fake-openai.ts --port 9999 --mode ok --delay-ms 200 --fault 500=0.1
 //
-// `/control` is the same for another process: POST {"reset"?, "behaviour"?, "faults"?, "queue"?} sets
-// what comes next, GET and POST answer {"calls", "billed", "open"}.
+// `/control` is the same for another process: POST {"reset"?, "behaviour"?, "faults"?, "queue"?,
+// "release"?} sets what comes next, GET and POST answer {"calls", "billed", "open"}.
 //
 // Answers follow github.com/openai/openai-openapi. Runs on Node alone: no relative imports, only
 // types that can be stripped.
@@ -62,6 +62,8 @@ export interface Behaviour {
   readonly retryAfter?: string;
   /** Value of `retry-after-ms`. */
   readonly retryAfterMs?: string;
+  /** Of an answer that is streamed: each event waits until it is released. */
+  readonly hold?: boolean;
 }
 
 export interface FakeOptions {
@@ -106,6 +108,8 @@ export interface FakeOpenAi {
   setSchedule(schedule: Schedule): void;
   /** For the next calls, one each, before anything else. */
   queue(...behaviours: Behaviour[]): void;
+  /** Lets as many held events go, those that are yet to come included. */
+  release(events: number): void;
   reset(): void;
   close(): Promise<void>;
 }
@@ -118,6 +122,9 @@ interface State {
   calls: FakeCall[];
   billed: number;
   open: number;
+  /** Events that may go, and who waits for that. */
+  released: number;
+  waiting: (() => void)[];
 }
 
 export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOpenAi> {
@@ -159,6 +166,7 @@ export async function startFakeOpenAi(options: FakeOptions = {}): Promise<FakeOp
     queue: (...behaviours) => {
       state.queued.push(...behaviours);
     },
+    release: (events) => release(state, events),
     reset: () => {
       Object.assign(state, { ...freshState(options), open: state.open });
     },
@@ -177,7 +185,22 @@ const freshState = (options: FakeOptions): State => ({
   calls: [],
   billed: 0,
   open: 0,
+  released: 0,
+  waiting: [],
 });
+
+function release(state: State, events: number): void {
+  state.released += events;
+  while (state.released > 0 && state.waiting.length > 0) {
+    state.released -= 1;
+    state.waiting.shift()?.();
+  }
+}
+
+async function untilReleased(state: State): Promise<void> {
+  if (state.released > 0) state.released -= 1;
+  else await new Promise<void>((resolve) => state.waiting.push(resolve));
+}
 
 async function control(
   request: IncomingMessage,
@@ -186,11 +209,12 @@ async function control(
   options: FakeOptions,
 ): Promise<void> {
   if (request.method === 'POST') {
-    const { reset, behaviour, faults, queue } = await readFields(request);
+    const { reset, behaviour, faults, queue, release: events } = await readFields(request);
     if (reset) Object.assign(state, { ...freshState(options), open: state.open });
     if (behaviour) state.behaviour = behaviour as Behaviour;
     if (faults) state.faults = faults as State['faults'];
     if (queue) state.queued.push(...(queue as Behaviour[]));
+    if (events) release(state, Number(events));
   }
   const { calls, billed } = state;
   // This call itself is one of the open ones.
@@ -268,6 +292,9 @@ async function act(scene: Scene): Promise<void> {
   const delayMs = behaviour.delayMs ?? options.delayMs ?? 0;
   if (isMaking && delayMs > 0) await sleep(delayMs);
   if (modes[mode] === 'all') state.billed += count;
+  const isStreamed = String(fields.stream) === 'true';
+  // What is refused of an output is refused when it is there, in the middle of the stream.
+  if (isStreamed && (mode === 'moderation-output' || modes[mode] === 'all')) return stream(scene);
   const error = errors[mode];
   if (error) {
     if (behaviour.retryAfter) response.setHeader('retry-after', behaviour.retryAfter);
@@ -312,6 +339,48 @@ async function deliver(response: ServerResponse, body: Buffer, mode: Mode): Prom
       response.end(body);
   }
 }
+
+/** Partial images, each in a shade of its own, then the image, or why there is none. */
+async function stream(scene: Scene): Promise<void> {
+  const { request, response, behaviour, fields, state } = scene;
+  const { mode, hold } = behaviour;
+  if (mode === 'reset-after-body') return void request.socket.resetAndDestroy();
+  const kind = request.url?.includes('/edits') ? 'image_edit' : 'image_generation';
+  const { data, created: created_at, usage, ...made } = answerBody(scene, 1);
+  const [width = 0, height = 0] = made.size.split('x').map(Number);
+  const events: object[] = [];
+  for (let index = 0; index < Number(fields.partial_images ?? 0); index += 1) {
+    const b64_json = png(width, height, index).toString('base64');
+    const type = `${kind}.partial_image`;
+    events.push({ type, b64_json, created_at, ...made, partial_image_index: index });
+  }
+  const error = errors[mode]?.error;
+  if (error) events.push({ type: 'error', error: { param: null, code: null, ...error } });
+  else events.push({ type: `${kind}.completed`, ...data[0], created_at, ...made, usage });
+  response.setHeader('content-type', 'text/event-stream; charset=utf-8');
+  response.flushHeaders();
+  const texts = events.map(textOf);
+  const last = texts.pop() ?? '';
+  for (const text of texts) {
+    if (hold) await untilReleased(state);
+    response.write(text);
+  }
+  if (hold) await untilReleased(state);
+  const isBrokenOff = ['reset-mid-answer', 'malformed-json', 'hang-after-body'].some(
+    (name) => name === mode,
+  );
+  if (!isBrokenOff) {
+    response.end(last);
+    return;
+  }
+  response.write(last.slice(0, last.length / 2));
+  await sleep(20);
+  if (mode === 'reset-mid-answer') response.socket?.resetAndDestroy();
+  if (mode === 'malformed-json') response.end();
+}
+
+const textOf = (event: object & { type?: string }) =>
+  `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
 function answerBody({ request, behaviour, fields }: Scene, count: number) {
   const asked = /^(\d+)x(\d+)$/.exec(String(fields.size ?? '1024x1024'));
@@ -418,9 +487,9 @@ async function readFields(request: IncomingMessage): Promise<Record<string, unkn
 
 const pictures = new Map<string, Buffer>();
 
-/** A gradient of the asked size; made once per size. */
-function png(width: number, height: number): Buffer {
-  const name = `${width}x${height}`;
+/** A gradient of the asked size, with as much blue; made once of each. */
+function png(width: number, height: number, blue = 128): Buffer {
+  const name = `${width}x${height} ${blue}`;
   const known = pictures.get(name);
   if (known) return known;
   const row = 1 + width * 3;
@@ -430,7 +499,7 @@ function png(width: number, height: number): Buffer {
       const at = y * row + 1 + x * 3;
       raw[at] = (x * 255) / width;
       raw[at + 1] = (y * 255) / height;
-      raw[at + 2] = 128;
+      raw[at + 2] = blue;
     }
   }
   const header = Buffer.alloc(13);

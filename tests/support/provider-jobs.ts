@@ -19,6 +19,7 @@ export const jobWith = (fields: Partial<ProviderJob> = {}): ProviderJob => ({
   image: null,
   mask: null,
   strength: null,
+  previews: 0,
   options: {},
   ...fields,
 });

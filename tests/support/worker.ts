@@ -26,6 +26,7 @@ interface Switches {
   breaker: Fault;
   directory: ForemanFault;
   shield: Fault;
+  kv: Fault;
   /** Only these methods of a foreman, or of R2; empty: all of them. */
   only: string[];
   /** How many more calls meet a fault. */
@@ -42,6 +43,7 @@ const off: Readonly<Switches> = {
   breaker: null,
   directory: null,
   shield: null,
+  kv: null,
   only: [],
   times: Number.POSITIVE_INFINITY,
 };
@@ -68,6 +70,7 @@ export function resetFaults(): void {
   sent.length = 0;
   foremanCalls.length = 0;
   deletedKeys.length = 0;
+  kvCalls.length = 0;
 }
 
 function noCounts(): Record<Part, number> {
@@ -81,6 +84,7 @@ function noCounts(): Record<Part, number> {
     breaker: 0,
     directory: 0,
     shield: 0,
+    kv: 0,
   };
 }
 
@@ -194,6 +198,15 @@ const directoryOf = (real: Env['DIRECTORY']): Env['DIRECTORY'] =>
 
 const shieldOf = (real: RateLimit) => delegating(real, (_name, call) => pass('shield').then(call));
 
+/** Calls of KV so far. */
+export const kvCalls: string[] = [];
+
+const kvOf = (real: KVNamespace) =>
+  delegating(real, (name, call) => {
+    kvCalls.push(name);
+    return pass('kv').then(call);
+  });
+
 const guardedEnvs = new WeakMap<Env, Env>();
 
 /** The same object for the same `env`, as the Worker keeps its wiring by it. */
@@ -208,6 +221,7 @@ export function guarded(env: Env): Env {
     FOREMAN: namespaceOf(env.FOREMAN),
     BREAKER: breakersOf(env.BREAKER),
     SHIELD: shieldOf(env.SHIELD),
+    OAUTH_KV: kvOf(env.OAUTH_KV),
     DIRECTORY: directoryOf(env.DIRECTORY),
     GENERATION_QUEUE: queueOf(env.GENERATION_QUEUE, 'generation'),
     WEBHOOKS_QUEUE: queueOf(env.WEBHOOKS_QUEUE, 'webhooks'),

@@ -13,7 +13,7 @@ import {
   type ProviderSuccess,
 } from './provider';
 import { optional } from './settings';
-import { type DrawSketch, sketchPicture } from './sketch';
+import { type DrawSketch, randomSeed, showSketches, sketchPicture } from './sketch';
 import { drawSketch } from './sketch/draw';
 
 /** Longer than a client's patience with one poll, shorter than its patience with a test. */
@@ -68,6 +68,7 @@ export function createChaosProvider(deps: ChaosDeps): Provider {
           });
       }
     },
+    showsPreviews: ({ model }) => model === 'chaos-slow',
   };
 }
 
@@ -87,10 +88,12 @@ async function slowly(
   context: CallContext,
   deps: ChaosDeps,
 ): Promise<ProviderSuccess | ProviderFailure> {
+  const seeded = { ...job, seed: job.seed ?? randomSeed() };
+  await showSketches(seeded, context, deps.draw);
   // A sleep that rejects on abort ends like one that resolves.
   await deps.sleep(SLOW_MS, context.signal).catch(() => {});
   if (context.signal.aborted) return failure('unknown', 'timeout', 'chaos did not answer in time');
-  return sketchPicture(job, deps.draw);
+  return sketchPicture(seeded, deps.draw);
 }
 
 /** The first half of each picture: right at the start, cut short at the end. */

@@ -3,7 +3,7 @@
  * Sources: developers.openai.com/api/docs/pricing and the pages of the models.
  */
 import { z } from 'zod';
-import { type ImagePrice, type Price, priceMicros } from '../prices';
+import { type ImagePrice, type Price, type PricePart, priceMicros } from '../prices';
 
 type Qualities = readonly [low: number, medium: number, high: number];
 
@@ -49,11 +49,20 @@ const dallE3: Price = [
   },
 ];
 
+/** A partial image counts as 100 tokens of a picture, at so many US dollars per million. */
+const partialImage = (usdPerMillion: number): PricePart => ({
+  per: 'preview',
+  usd: (100 * usdPerMillion) / 1e6,
+});
+
 export const openAiPrices = {
-  'gpt-image-1': fixedSizes([0.011, 0.042, 0.167], [0.016, 0.063, 0.25]),
-  'gpt-image-1-mini': fixedSizes([0.005, 0.011, 0.036], [0.006, 0.015, 0.052]),
-  'gpt-image-1.5': fixedSizes([0.009, 0.034, 0.133], [0.013, 0.051, 0.2]),
-  'gpt-image-2': anySize([0.006, 0.053, 0.211], [0.005, 0.041, 0.165]),
+  'gpt-image-1': [...fixedSizes([0.011, 0.042, 0.167], [0.016, 0.063, 0.25]), partialImage(40)],
+  'gpt-image-1-mini': [
+    ...fixedSizes([0.005, 0.011, 0.036], [0.006, 0.015, 0.052]),
+    partialImage(8),
+  ],
+  'gpt-image-1.5': [...fixedSizes([0.009, 0.034, 0.133], [0.013, 0.051, 0.2]), partialImage(32)],
+  'gpt-image-2': [...anySize([0.006, 0.053, 0.211], [0.005, 0.041, 0.165]), partialImage(30)],
   'dall-e-3': dallE3,
 } as const satisfies Readonly<Record<string, Price>>;
 export type OpenAiModel = keyof typeof openAiPrices;

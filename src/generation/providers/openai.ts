@@ -3,6 +3,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import type { AspectRatio } from '../types';
 import { openAiCostMicros } from './openai-prices';
 import { readProblem } from './openai-problem';
+import { streamed } from './openai-stream';
 import { defineProvider, type Provider, type ProviderDeps, type ProviderJob } from './provider';
 import { type Asked, createSdkProvider, unused } from './sdk';
 import { parseJson } from './sdk-images';
@@ -43,6 +44,11 @@ export function createOpenAiProvider(
     name: 'openai',
     apiKey,
     wire: createWire(deps.fetch),
+    streaming: (wire, job, { preview }) => {
+      const isWanted = preview && job.previews > 0 && isGptImage(job.model);
+      return isWanted ? streamed(wire, { previews: job.previews, show: preview }) : wire;
+    },
+    showsPreviews: ({ model }) => isGptImage(model),
     reserved: RESERVED,
     openUrl: deps.openImage,
     model: (id, fetcher) => createOpenAI({ apiKey, baseURL: baseUrl, fetch: fetcher }).image(id),
@@ -53,6 +59,9 @@ export function createOpenAiProvider(
     }),
   });
 }
+
+/** Those that make partial images: any other refuses to be asked for them. */
+const isGptImage = (model: string) => /^(gpt|chatgpt)-image-/.test(model);
 
 type Size = `${number}x${number}`;
 type Sizes = Partial<Record<AspectRatio, Size>>;
@@ -84,7 +93,7 @@ const DALL_E_3_SIZES: Sizes = {
 
 function sizesOf(model: string): Sizes {
   if (model.startsWith('gpt-image-2')) return GPT_IMAGE_2_SIZES;
-  if (/^(gpt|chatgpt)-image-/.test(model)) return GPT_IMAGE_SIZES;
+  if (isGptImage(model)) return GPT_IMAGE_SIZES;
   return model === 'dall-e-3' ? DALL_E_3_SIZES : {};
 }
 

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import type { JsonObject } from '../../platform/json';
-import type { AttemptError, Outcome } from '../../requests/types';
+import type { AttemptError, Outcome, Preview } from '../../requests/types';
 import type { AspectRatio, OutputFormat } from '../types';
 
 /** One call to one target. What the target cannot use comes back as a warning, never in silence. */
@@ -24,6 +24,8 @@ export interface ProviderJob {
   readonly image: InputImage | null;
   readonly mask: InputImage | null;
   readonly strength: number | null;
+  /** How many interim pictures to show, 0–3; 0 unless one image is asked for. */
+  readonly previews: number;
   /** The client's options for this provider, as they came. */
   readonly options: JsonObject;
 }
@@ -47,7 +49,11 @@ export interface CallContext {
   readonly deadlineAt: number;
   /** Where a provider with jobs may tell that this attempt's job has ended. */
   readonly callbackUrl: string;
+  /** Takes what there is to show before the end. Never throws, and is not waited for. */
+  readonly preview?: (preview: ProviderPreview) => void;
 }
+
+export type ProviderPreview = Omit<Preview, 'attempt'>;
 
 /** What comes as bytes is held in memory; what comes by URL is opened when it is stored. */
 export type ProviderImage = {
@@ -149,6 +155,8 @@ export interface Provider {
   readonly name: string;
   /** Must not throw for anything the API does; a thrown error is a fault of ours. */
   generate(job: ProviderJob, context: CallContext): Promise<ProviderAnswer>;
+  /** Whether it shows previews of this job, as far as it is asked for them; else it shows none. */
+  showsPreviews?(job: ProviderJob): boolean;
   /** For APIs whose `generate` may answer `accepted`. */
   readonly jobs?: ProviderJobs;
 }

@@ -62,6 +62,10 @@ export interface SdkProvider {
   readonly name: string;
   readonly apiKey: string | null;
   readonly wire: Wire;
+  /** Around `wire`, for a call that shows previews. */
+  streaming?(wire: Wire, job: ProviderJob, context: CallContext): Wire;
+  /** See `Provider`. */
+  showsPreviews?(job: ProviderJob): boolean;
   /** Names in `provider_options` that Foreman sets itself or leaves out. */
   readonly reserved: ReadonlySet<string>;
   /** Opens an image that the provider answers with by URL. */
@@ -83,7 +87,8 @@ export function createSdkProvider(spec: SdkProvider): Provider {
     name: spec.name,
     async generate(job, context) {
       const { options } = job;
-      const exchange = createExchange(spec.wire, { options, reserved: spec.reserved });
+      const wire = spec.streaming?.(spec.wire, job, context) ?? spec.wire;
+      const exchange = createExchange(wire, { options, reserved: spec.reserved });
       const call: Call = { spec, exchange, job, context, asked: spec.ask(job) };
       try {
         return withRemarks(await imagesOf(call), call);
@@ -91,6 +96,7 @@ export function createSdkProvider(spec: SdkProvider): Provider {
         return endOf(error, call);
       }
     },
+    showsPreviews: (job) => spec.showsPreviews?.(job) ?? false,
   };
 }
 

@@ -2,7 +2,13 @@
 
 import { z } from 'zod';
 import type { AspectRatio } from '../types';
-import { defineProvider, type Provider, type ProviderJob, type ProviderSuccess } from './provider';
+import {
+  type CallContext,
+  defineProvider,
+  type Provider,
+  type ProviderJob,
+  type ProviderSuccess,
+} from './provider';
 import { drawSketch, type SketchInput } from './sketch/draw';
 
 /** Resolves to a PNG. */
@@ -10,6 +16,9 @@ export type DrawSketch = (input: SketchInput) => Promise<Uint8Array>;
 
 const SEEDS = 2 ** 32;
 const DEFAULT_SIDE = 1024;
+/** The last preview has a quarter of the picture's sides, and each before it half of the next. */
+const FINEST_PREVIEW = 4;
+const LEAST_PREVIEW_SIDE = 16;
 /** What image models work in, so that a ratio gives the sizes that users know from them. */
 const SIDE_STEP = 8;
 
@@ -21,7 +30,36 @@ export const sketch = defineProvider({
 });
 
 export function createSketchProvider(deps: { readonly draw: DrawSketch }): Provider {
-  return { name: 'sketch', generate: (job) => sketchPicture(job, deps.draw) };
+  return {
+    name: 'sketch',
+    async generate(job, context) {
+      const seeded = { ...job, seed: job.seed ?? randomSeed() };
+      await showSketches(seeded, context, deps.draw);
+      return sketchPicture(seeded, deps.draw);
+    },
+    showsPreviews: () => true,
+  };
+}
+
+/**
+ * The picture that `sketchPicture` will draw of the same job, drawn coarsely first: three of these
+ * take a third of the picture's time.
+ */
+export async function showSketches(
+  job: ProviderJob & { readonly seed: number },
+  { preview }: Pick<CallContext, 'preview'>,
+  draw: DrawSketch,
+): Promise<void> {
+  if (!preview) return;
+  const size = job.size ?? sketchSizeFor(job.aspectRatio);
+  const { prompt, negativePrompt, seed, steps, guidanceScale, previews } = job;
+  for (let index = 0; index < previews; index += 1) {
+    const part = FINEST_PREVIEW * 2 ** (previews - 1 - index);
+    const side = (pixels: number) => Math.max(LEAST_PREVIEW_SIDE, Math.round(pixels / part));
+    const coarse = { width: side(size.width), height: side(size.height) };
+    const bytes = await draw({ prompt, negativePrompt, seed, ...coarse, steps, guidanceScale });
+    preview({ index, mediaType: 'image/png', bytes });
+  }
 }
 
 /** @returns n images with the seeds seed, seed + 1, … (mod 2³²). */
@@ -67,6 +105,6 @@ function ignoredBySketch(job: ProviderJob): string[] {
   return [...fields.filter(([, isIgnored]) => isIgnored).map(([field]) => field), ...options];
 }
 
-const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b));

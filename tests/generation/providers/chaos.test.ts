@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { chaosModels } from '../../../src/generation/chaos-models';
 import { createChaosProvider } from '../../../src/generation/providers/chaos';
-import type { CallContext } from '../../../src/generation/providers/provider';
+import type { CallContext, ProviderPreview } from '../../../src/generation/providers/provider';
 import { contextWith, jobWith } from '../../support/provider-jobs';
 
 const PICTURE = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -55,6 +55,21 @@ describe('the chaos provider', () => {
 
   it('takes 8 seconds when it is slow', async () => {
     expect((await generate('chaos-slow')).slept).toEqual([8_000]);
+  });
+
+  it('shows previews before it is slow, and none otherwise', async () => {
+    const order: (string | number)[] = [];
+    const provider = createChaosProvider({
+      sleep: async () => void order.push('slept'),
+      draw: async () => PICTURE,
+    });
+    const preview = ({ index }: ProviderPreview) => order.push(index);
+    for (const model of ['chaos-slow', 'chaos-flaky-1']) {
+      const job = jobWith({ model, previews: 2 });
+      order.push(`${model}: ${provider.showsPreviews?.(job)}`);
+      await provider.generate(job, contextWith({ preview, attempt: 2 }));
+    }
+    expect(order).toEqual(['chaos-slow: true', 0, 1, 'slept', 'chaos-flaky-1: false']);
   });
 
   it('is unknown when its time runs out, however the sleep ends', async () => {

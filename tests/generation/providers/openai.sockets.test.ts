@@ -1,6 +1,7 @@
 // What workerd makes of real sockets, which no scripted fetch can tell.
 import { beforeEach, describe, expect, inject, it } from 'vitest';
 import { createOpenAiProvider } from '../../../src/generation/providers/openai';
+import type { ProviderPreview } from '../../../src/generation/providers/provider';
 import { inspectImage } from '../../../src/images/inspect';
 import type { Behaviour, FakeCall, Mode } from '../../support/fake-openai';
 import { bytesOf, openOverSocket } from '../../support/provider-images';
@@ -65,6 +66,43 @@ describe('over a real socket', () => {
         mask: { type: 'image/png', bytes: 200_000 },
       },
     });
+  });
+
+  it('a stream shows each preview when it comes, of an edit as of a prompt', async () => {
+    await control({ behaviour: { mode: 'ok', hold: true } });
+    const image = { bytes: new Uint8Array(200_000).fill(7), mediaType: 'image/png' };
+    for (const given of [{}, { image }]) {
+      const shown: object[] = [];
+      const job = jobWith({ size: { width: 64, height: 64 }, previews: 2, ...given });
+      const preview = ({ index, bytes }: ProviderPreview) => {
+        shown.push({ index, ...inspectImage(bytes) });
+      };
+      const answer = providerAt(baseUrl).generate(job, contextWith({ preview }));
+      for (const index of [0, 1]) {
+        await control({ release: 1 });
+        await expect.poll(() => shown).toHaveLength(index + 1);
+      }
+      await control({ release: 1 });
+      expect(await answer).toMatchObject({
+        outcome: 'succeeded',
+        providerRequestId: expect.stringMatching(/^req_/),
+      });
+      const size = { ok: true, mediaType: 'image/png', width: 64, height: 64 };
+      expect(shown).toEqual([0, 1].map((index) => ({ index, ...size })));
+    }
+  });
+
+  it.each<[Mode, object]>([
+    ['reset-after-body', { outcome: 'unknown', error: { code: 'connection_lost' } }],
+    ['reset-mid-answer', { outcome: 'unknown', error: { code: 'connection_lost' } }],
+    ['malformed-json', { outcome: 'unknown', error: { code: 'connection_lost' } }],
+    ['moderation-output', { outcome: 'refused', possiblyBilled: true }],
+    [500, { outcome: 'failed', possiblyBilled: false }],
+  ])('a stream that meets %s ends as the table of outcomes says', async (mode, expected) => {
+    await control({ behaviour: { mode } });
+    const job = jobWith({ size: { width: 64, height: 64 }, previews: 1 });
+    const answer = await providerAt(baseUrl).generate(job, contextWith({ preview: () => {} }));
+    expect(answer).toMatchObject(expected);
   });
 
   const unknown: [mode: Mode, billed: number][] = [

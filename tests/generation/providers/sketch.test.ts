@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { ProviderPreview } from '../../../src/generation/providers/provider';
 import { createSketchProvider, sketchSizeFor } from '../../../src/generation/providers/sketch';
-import type { SketchInput } from '../../../src/generation/providers/sketch/draw';
+import { drawSketch, type SketchInput } from '../../../src/generation/providers/sketch/draw';
 import { aspectRatios, MAX_PIXELS } from '../../../src/generation/types';
+import { inspectImage } from '../../../src/images/inspect';
 import { contextWith, jobWith } from '../../support/provider-jobs';
 
 async function generate(job: Parameters<typeof jobWith>[0]) {
@@ -16,6 +18,71 @@ async function generate(job: Parameters<typeof jobWith>[0]) {
   if (answer.outcome !== 'succeeded') throw new Error('a sketch never fails');
   return { answer, drawn };
 }
+
+describe('previews of a sketch', () => {
+  const sidesShown = async (previews: number, size: { width: number; height: number }) => {
+    const shown: (readonly [number, string, number, number])[] = [];
+    const drawn: SketchInput[] = [];
+    const provider = createSketchProvider({
+      draw: async (input) => {
+        drawn.push(input);
+        return new Uint8Array();
+      },
+    });
+    await provider.generate(jobWith({ model: 'sketch', size, previews }), {
+      ...contextWith(),
+      preview: ({ index, mediaType }) => {
+        const { width = 0, height = 0 } = drawn.at(-1) ?? {};
+        shown.push([index, mediaType, width, height]);
+      },
+    });
+    return { shown, drawn };
+  };
+
+  it.each<[number, number[][]]>([
+    [0, []],
+    [1, [[256, 128]]],
+    [
+      3,
+      [
+        [64, 32],
+        [128, 64],
+        [256, 128],
+      ],
+    ],
+  ])(
+    'are as many as are asked for, each finer than the one before: %i',
+    async (previews, sides) => {
+      const { shown, drawn } = await sidesShown(previews, { width: 1024, height: 512 });
+      expect(shown).toEqual(
+        sides.map(([width, height], index) => [index, 'image/png', width, height]),
+      );
+      // The picture itself is drawn last, as large as it was asked for.
+      expect(drawn.at(-1)).toMatchObject({ width: 1024, height: 512 });
+      expect(drawn).toHaveLength(previews + 1);
+    },
+  );
+
+  it('are of the picture that comes, whatever seed it has', async () => {
+    const { drawn } = await sidesShown(2, { width: 640, height: 640 });
+    expect(new Set(drawn.map(({ seed }) => seed)).size).toBe(1);
+  });
+
+  it('are pictures also of the smallest, and leave it as it is', async () => {
+    const provider = createSketchProvider({ draw: drawSketch });
+    const job = { model: 'sketch', seed: 7, size: { width: 64, height: 64 } };
+    const shown: unknown[] = [];
+    const looking = {
+      ...contextWith(),
+      preview: ({ bytes }: ProviderPreview) => shown.push(inspectImage(bytes)),
+    };
+    const watched = await provider.generate(jobWith({ ...job, previews: 3 }), looking);
+    const alone = await provider.generate(jobWith(job), contextWith());
+    expect(watched).toEqual(alone);
+    const least = { ok: true, mediaType: 'image/png', width: 16, height: 16 };
+    expect(shown).toEqual([least, least, least]);
+  });
+});
 
 describe('the sketch provider', () => {
   it('draws n images with the seeds that follow the one given', async () => {
