@@ -1,0 +1,96 @@
+/**
+ * Lines that are held until a request ends. Headers are kept back while a failure may still have its
+ * true status; before a proxy would take the line for dead they are sent, and white space keeps it
+ * alive, which JSON may begin with. A failure after that is written, and the line then broken off:
+ * no client takes it for a success.
+ */
+import type { Text } from './answer';
+import type { Failure } from './errors';
+import { responseOf } from './errors';
+
+export interface LineTiming {
+  /** What an official client waits by default; whoever waits longer is told that it goes on. */
+  readonly holdMs: number;
+  /** Less than the minute after which proxies cut a line on which they have heard nothing. */
+  readonly commitAfterMs: number;
+  /** Between signs of life: several to a minute, as one may be late. */
+  readonly beatMs: number;
+}
+
+export const LINE_TIMING: LineTiming = {
+  holdMs: 600_000,
+  commitAfterMs: 50_000,
+  beatMs: 15_000,
+};
+
+export type Ended =
+  | { readonly outcome: 'images'; readonly text: Text }
+  | { readonly outcome: 'failure'; readonly failure: Failure };
+
+const HEADERS = {
+  'content-type': 'application/json',
+  // What waits to compress it, or to fill a buffer, holds the signs of life back.
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
+const HELD = Symbol('held');
+
+/** @param ended must not reject: what goes wrong is a failure to be told. */
+export async function holdLine(
+  ended: Promise<Ended>,
+  { commitAfterMs, beatMs }: Pick<LineTiming, 'commitAfterMs' | 'beatMs'>,
+): Promise<Response> {
+  const early = await orAfter(commitAfterMs, ended);
+  if (early === HELD) return stream(late(ended, beatMs), HEADERS);
+  return early.outcome === 'failure'
+    ? responseOf(early.failure)
+    : stream(early.text, { 'content-type': 'application/json' });
+}
+
+async function* late(ended: Promise<Ended>, beatMs: number): AsyncGenerator<string> {
+  for (;;) {
+    yield ' ';
+    const answer = await orAfter(beatMs, ended);
+    if (answer === HELD) continue;
+    if (answer.outcome === 'images') return yield* answer.text;
+    yield JSON.stringify(answer.failure.body);
+    throw new Error('the line is broken off behind a failure');
+  }
+}
+
+/** `HELD` once the time is over. */
+export async function orAfter<T>(ms: number, work: Promise<T>): Promise<T | typeof HELD> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<typeof HELD>((resolve) => {
+    timer = setTimeout(() => resolve(HELD), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export const isHeld = (answer: unknown): answer is typeof HELD => answer === HELD;
+
+/** Read only as fast as the client takes it. */
+export function stream(text: Text, headers: Readonly<Record<string, string>>): Response {
+  const encoder = new TextEncoder();
+  const parts = text[Symbol.asyncIterator]();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await parts.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      },
+      async cancel() {
+        // A part that is being waited for comes first: nobody waits for that.
+        void parts.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers });
+}

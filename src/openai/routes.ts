@@ -1,0 +1,81 @@
+/** OpenAI's Images API and its list of models, for clients that speak them already. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Authenticate } from '../accounts/authenticate';
+import type { Catalog } from '../generation/catalog';
+import { contextOf } from '../generation/submitting';
+import { type HttpEnv, validationHook } from '../platform/http';
+import { readIdempotencyKey } from '../requests/idempotency';
+import { editsRoute, generationsRoute, modelRoute, modelsRoute, variationsRoute } from './contract';
+import { notAnObject, noVariations } from './errors';
+import { readForm } from './form';
+import { presentModels, presentNamed } from './models-view';
+import { answerCall, type OpenAiDeps } from './service';
+import { readRetries } from './submit';
+import { translate } from './translate';
+
+export interface OpenAiRouteDeps extends OpenAiDeps {
+  readonly authenticate: Authenticate;
+  readonly catalog: Catalog;
+}
+
+export function createOpenAiRoutes(deps: OpenAiRouteDeps): OpenAPIHono<HttpEnv> {
+  const { authenticate, catalog } = deps;
+  const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
+
+  // The official clients show it with every error.
+  app.use('/openai/*', async (c, next) => {
+    await next();
+    c.header('X-Request-Id', c.get('correlationId'));
+  });
+  // Who asks comes before what is asked, as under /v1; and who may not read would wait in vain.
+  app.use('/openai/v1/images/*', async (c, next) => {
+    await authenticate.principal(c.get('asking'), 'requests:read');
+    await next();
+  });
+
+  app.openapi(generationsRoute, async (c) => {
+    const credential = await authenticate.credential(c.get('asking'));
+    const body: unknown = await c.req.json();
+    if (!isObject(body)) throw notAnObject();
+    const translation = translate('generations', body, { isForm: false });
+    return answerCall({ credential, ...translation, ...callOf(c) }, deps);
+  });
+
+  app.openapi(editsRoute, async (c) => {
+    // Files are stored before admission: not for a key that is not known to be active.
+    const credential = await authenticate.principal(c.get('asking'), 'requests:write');
+    const form = await readForm(c.req.raw, c.get('hungUp'));
+    const translation = translate('edits', form, { isForm: true });
+    return answerCall({ credential, ...translation, ...callOf(c) }, deps);
+  });
+
+  app.openapi(variationsRoute, async (c) => {
+    await authenticate.principal(c.get('asking'), 'requests:write');
+    throw noVariations();
+  });
+
+  app.openapi(modelsRoute, async (c) => {
+    await authenticate.principal(c.get('asking'), 'requests:read');
+    return c.json(presentModels(catalog), 200);
+  });
+
+  app.openapi(modelRoute, async (c) => {
+    await authenticate.principal(c.get('asking'), 'requests:read');
+    return c.json(presentNamed(c.req.valid('param').model, catalog), 200);
+  });
+
+  return app;
+}
+
+const callOf = (c: Context<HttpEnv>) => ({
+  context: {
+    ...contextOf(c),
+    idempotencyKey: readIdempotencyKey(c.req.header('idempotency-key')),
+  },
+  retries: readRetries(c.req.header('x-stainless-retry-count')),
+  hungUp: c.get('hungUp'),
+});
+
+const isObject = (body: unknown): body is Record<string, unknown> =>
+  typeof body === 'object' && body !== null && !Array.isArray(body);
