@@ -6,6 +6,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Asking } from '../platform/http';
 import { accountSuspended, forbidden, invalidTicket, notOperator, unauthorized } from './errors';
+import type { OpenGrant } from './grants/opening';
 import type { ReadKey } from './keys/text';
 import type { OpenTicket } from './tickets/opening';
 import type { Authorization, By, Credential, Scope, TokenCredential, Whence } from './types';
@@ -30,6 +31,8 @@ export interface AuthenticateDeps {
   readonly signIn: (asking: Asking) => Promise<TokenCredential | null>;
   /** What a ticket in the query stands for; null when it is none. */
   readonly openTicket?: OpenTicket;
+  /** What an app's access token stands for, where such a token is taken; null when it is none. */
+  readonly openGrant?: OpenGrant;
   readonly authorize: (credential: Credential) => Promise<Authorization>;
   /** @throws AppError `rate_limited` when this address has failed too often. */
   readonly countFailure: (from: Whence) => Promise<void>;
@@ -45,10 +48,17 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
     return token === null ? null : deps.readKey(token, from);
   };
 
+  const fromApp = async ({ headers, from, audience }: Asking) => {
+    const token = bearerToken(headers);
+    return token === null || audience === undefined
+      ? null
+      : deps.openGrant?.({ token, audience, from });
+  };
+
   const find = async (asking: Asking): Promise<Credential> => {
     const credential = isByTicket(asking)
       ? deps.openTicket?.(asking.ticket, asking.from)
-      : (fromKey(asking) ?? (await deps.signIn(asking)));
+      : (fromKey(asking) ?? (await deps.signIn(asking)) ?? (await fromApp(asking)));
     if (credential) return credential;
     await deps.countFailure(asking.from);
     throw isByTicket(asking) ? invalidTicket() : unauthorized();
@@ -123,6 +133,10 @@ function nameOf(credential: Credential): string {
       return JSON.stringify([credential.userId, credential.scopes, credential.expiresAt]);
     case 'ticket':
       return JSON.stringify(['ticket', credential.userId, credential.mintedBy]);
+    case 'grant': {
+      const { grantId, scopes, expiresAt } = credential;
+      return JSON.stringify(['grant', credential.userId, grantId, scopes, expiresAt]);
+    }
   }
 }
 

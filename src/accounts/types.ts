@@ -124,6 +124,20 @@ export interface TicketCredential extends CredentialBase {
   readonly mintedBy: Minter;
 }
 
+/**
+ * An app that its user has let in, by an access token of ours: what the two agreed on, for as long as
+ * the key it was agreed with is good.
+ */
+export interface GrantCredential extends CredentialBase {
+  readonly via: 'grant';
+  readonly grantId: string;
+  readonly clientId: string;
+  readonly scopes: readonly Scope[];
+  /** Of the access token, epoch ms. */
+  readonly expiresAt: number;
+  readonly mintedBy: Pick<KeyCredential, 'via' | 'keyId'>;
+}
+
 /** A rotation of a webhook secret, as its `Idempotency-Key` is remembered: without the secret. */
 export interface KeyedRotation {
   readonly key: string;
@@ -131,11 +145,11 @@ export interface KeyedRotation {
   readonly at: number;
 }
 
-export type Credential = KeyCredential | TokenCredential | TicketCredential;
+export type Credential = KeyCredential | TokenCredential | TicketCredential | GrantCredential;
 
 /** The key or the token with which all is done that this credential does. */
 export const holderOf = (credential: Credential): Minter =>
-  credential.via === 'ticket' ? credential.mintedBy : credential;
+  'mintedBy' in credential ? credential.mintedBy : credential;
 
 /** Whose a token is, by a name that no other issuer can give: of a user, and on record. */
 export const externalIdOf = ({ issuer, subject }: Pick<TokenCredential, 'issuer' | 'subject'>) =>

@@ -9,17 +9,17 @@ const actorTypes = [
   'system',
   'key',
   'token',
+  'grant',
 ] as const satisfies readonly AuditEvent['actor']['type'][];
 
 export const auditQuerySchema = z.strictObject({
   ...pageFields,
   user_id: z.string().max(100).optional(),
   action: z.enum(auditActions).optional(),
-  actor_id: z
-    .string()
-    .max(600)
-    .optional()
-    .openapi({ description: 'The id of a key, or `<issuer>|<subject>` of a token' }),
+  actor_id: z.string().max(600).optional().openapi({
+    description:
+      'The id of a key, `<issuer>|<subject>` of a token, or `<key id>|<client id>` of an app',
+  }),
   target: z.string().max(600).optional(),
   created_after: time.optional(),
   created_before: time.optional(),
@@ -32,10 +32,14 @@ const auditEventSchema = z
     action: z.enum(auditActions),
     actor: z.object({
       type: z.enum(actorTypes),
-      id: z.string().nullable().openapi({
-        description:
-          'Of the key, or `<issuer>|<subject>` of the token; null for the operator’s own token',
-      }),
+      id: z
+        .string()
+        .nullable()
+        .openapi({
+          description:
+            'Of the key, `<issuer>|<subject>` of the token, or `<key id>|<client id>` of an app and ' +
+            'the key it was let in with; null for the operator’s own token',
+        }),
     }),
     address: z.string().nullable().openapi({ description: 'The address the call came from' }),
     correlation_id: z.string(),

@@ -15,6 +15,8 @@ export const auditActions = [
   'key.rotated',
   'key.revoked',
   'key.first_used',
+  'grant.created',
+  'grant.revoked',
   'request.deleted',
   'image.deleted',
   'webhook.created',
@@ -50,12 +52,17 @@ export interface AuditEvent {
 
 /** A client that acts on its own things. */
 export function byOf(credential: Credential): By {
+  return { actor: actorOf(credential), from: credential.from };
+}
+
+function actorOf(credential: Credential): Actor {
+  if (credential.via === 'grant') {
+    return { type: 'grant', id: `${credential.mintedBy.keyId}|${credential.clientId}` };
+  }
   const holder = holderOf(credential);
-  const actor: Actor =
-    holder.via === 'key'
-      ? { type: 'key', id: holder.keyId }
-      : { type: 'token', id: externalIdOf(holder) };
-  return { actor, from: credential.from };
+  return holder.via === 'key'
+    ? { type: 'key', id: holder.keyId }
+    : { type: 'token', id: externalIdOf(holder) };
 }
 
 export function auditEvent(

@@ -26,6 +26,8 @@ export interface Eraser {
   ): Promise<readonly { readonly id: RequestId; readonly isTombstone: boolean }[]>;
   deleteRequestRows(userId: UserId, requests: readonly RequestId[]): Promise<number>;
   deleteOtherRows(userId: UserId): Promise<{ readonly rows: number; readonly more: boolean }>;
+  /** What apps hold of the user, in KV. */
+  deleteGrants(userId: UserId): Promise<{ readonly more: boolean }>;
   deleteUserRow(userId: UserId): Promise<number>;
   releaseName(externalId: string, userId: UserId): Promise<void>;
 }
@@ -132,7 +134,8 @@ async function deleteStage(
     case 'index': {
       const { rows, more } = await ask('d1', eraser.deleteOtherRows(userId));
       counts.rows += rows;
-      return more;
+      const grants = await ask('kv', eraser.deleteGrants(userId));
+      return more || grants.more;
     }
     case 'calls':
       counts.objects += await ask('r2', eraser.deleteObjects(work.ids));

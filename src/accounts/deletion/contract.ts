@@ -15,7 +15,7 @@ export const deletionSchema = z
     requests_deleted: count,
     objects_deleted: count.openapi({ description: 'Images, uploads, and parts of such, in R2.' }),
     rows_deleted: count.openapi({ description: 'Of the index, in D1.' }),
-    last_error: z.enum(['d1', 'r2', 'directory']).nullable().openapi({
+    last_error: z.enum(['d1', 'r2', 'directory', 'kv']).nullable().openapi({
       description: 'What did not do as it was asked when this last went on. It is asked again.',
     }),
     waiting_for: z

@@ -33,7 +33,7 @@ const NEXT: Readonly<Record<DeletionStage, DeletionStage>> = {
 };
 
 /** What did not do as it was asked. */
-export type DeletionFault = 'd1' | 'r2' | 'directory';
+export type DeletionFault = 'd1' | 'r2' | 'directory' | 'kv';
 
 /** A call to a provider that was running at the beginning. */
 export interface OpenCall {

@@ -5,11 +5,13 @@
 import { timingSafeEqual } from 'node:crypto';
 import { auditEvent } from '../audit/event';
 import { createAudit } from '../audit/rows';
+import * as grants from '../grants/rows';
 import * as rows from '../limits';
 import type {
   Authorization,
   By,
   Credential,
+  GrantCredential,
   KeyCredential,
   KeyId,
   KeyRecord,
@@ -174,6 +176,8 @@ function grantBefore(sql: SqlStorage, credential: Credential): Grant | null {
       return grantOfToken(credential);
     case 'ticket':
       return grantOfTicket(sql, credential);
+    case 'grant':
+      return grantOfApp(sql, credential);
   }
 }
 
@@ -204,6 +208,16 @@ function grantOfTicket(sql: SqlStorage, { mintedBy }: TicketCredential): Grant |
   if (!minter || (key && key.revokedAt !== null)) return null;
   const { name, scopes, expiresAt } = minter;
   return { name, scopes: scopes.filter((scope) => scope === 'requests:read'), expiresAt };
+}
+
+/** An app may do what was agreed to and its key may do, for as long as there is both. */
+function grantOfApp(sql: SqlStorage, credential: GrantCredential): Grant | null {
+  const { grantId, mintedBy } = credential;
+  const key = rows.findKey(sql, mintedBy.keyId);
+  if (!key || key.revokedAt !== null || !grants.isOpen(sql, grantId)) return null;
+  const expiresAt = Math.min(credential.expiresAt, key.expiresAt ?? Number.POSITIVE_INFINITY);
+  const scopes = key.scopes.filter((scope) => credential.scopes.includes(scope));
+  return { name: key.name, scopes, expiresAt };
 }
 
 function sameHash(a: string, b: string): boolean {

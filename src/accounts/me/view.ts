@@ -1,7 +1,7 @@
 /** What a user is told of the account: whose credential it is, the limits, and what is used of them. */
 import { budgetLeftMicros, endOfDay, endOfMonth, rateLimitHeaders, rollOver } from '../admission';
 import * as rows from '../limits';
-import type { Account, Credential, Grant, Scope } from '../types';
+import { type Account, type Credential, type Grant, holderOf, type Scope } from '../types';
 
 interface RowsNow {
   readonly sql: SqlStorage;
@@ -51,7 +51,8 @@ export function describe(
   const { unitsToday, spentMicros, reservedMicros, day, month } = rollOver(stored, now);
   const ends = { dayEndsAt: endOfDay(day), monthEndsAt: endOfMonth(month) };
   const leftMicros = budgetLeftMicros(stored, limits, now);
-  const keyId = credential.via === 'key' ? credential.keyId : null;
+  const holder = holderOf(credential);
+  const keyId = holder.via === 'key' ? holder.keyId : null;
   return {
     account: { userId, name, limits },
     key: { id: keyId, name: grant.name, scopes: grant.scopes },

@@ -44,7 +44,10 @@ export function createTicketService(deps: {
   };
 }
 
-/** @throws AppError `forbidden` for a ticket: it would outlive itself by others. */
+/**
+ * @throws AppError `forbidden` for a ticket, which would outlive itself by others, and for an app,
+ * whose tickets would outlive what was agreed with it.
+ */
 function minterOf(credential: Credential): Minter {
   switch (credential.via) {
     case 'key':
@@ -54,6 +57,7 @@ function minterOf(credential: Credential): Minter {
       return { via, issuer, subject, scopes, expiresAt };
     }
     case 'ticket':
+    case 'grant':
       throw forbidden('requests:read');
   }
 }
