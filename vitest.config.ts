@@ -62,10 +62,14 @@ const workers = {
 /** Tests that keep nothing in storage share an isolate: starting one takes longer than they do. */
 const sharing = [
   'tests/accounts/{admission,admission.properties,default-limits,tenancy}.test.ts',
-  'tests/accounts/{keys/signing,keys/text,sign-in/*,tickets/ticket}.test.ts',
+  'tests/accounts/{grants/opening,keys/signing,keys/text,sign-in/*,tickets/ticket}.test.ts',
+  'tests/cli/!(run).test.ts',
+  'tests/client/{retrying,schema}.test.ts',
   'tests/generation/*.test.ts',
   'tests/generation/{breaker,providers}/**/*.test.ts',
   'tests/images/{binding-codec,buckets,disposition,inspect,links,scaling,selection,wasm-codec}.test.ts',
+  'tests/openai/{errors,lines,parameters}.test.ts',
+  'tests/mcp/waiting.test.ts',
   'tests/platform/**/*.test.ts',
   'tests/requests/{dead-letters,estimate,event-stream,known-versions,lifecycle,look-again,queueing,remote-job,retention,revising,stored}.test.ts',
   'tests/styles/{apply,types}.test.ts',

@@ -5,6 +5,8 @@ import { createAuditStore } from './accounts/audit/store';
 import { createAuthenticate } from './accounts/authenticate';
 import { createDeletionService } from './accounts/deletion/service';
 import { createUserNames } from './accounts/directory';
+import { createOpenGrant } from './accounts/grants/opening';
+import { createGrantService } from './accounts/grants/service';
 import { createKeyService } from './accounts/keys/service';
 import { createKeyStore } from './accounts/keys/store';
 import { createReadKey } from './accounts/keys/text';
@@ -13,9 +15,12 @@ import { createAccountService } from './accounts/service';
 import { createSignIn } from './accounts/sign-in/sign-in';
 import { createAccountStore } from './accounts/store';
 import { createOpenTicket } from './accounts/tickets/opening';
+import type { Credential, Whence } from './accounts/types';
 import { createUsageService } from './accounts/usage/service';
 import { createUsageStore } from './accounts/usage/store';
 import type { RemoteForeman } from './foreman/stub';
+import { createConsent } from './oauth/consent';
+import { createOAuth } from './oauth/server';
 import type { UserId } from './platform/ids';
 import type { Logger } from './platform/log';
 import type { Sleep } from './platform/patience';
@@ -58,16 +63,35 @@ export function createAccountServices(deps: AccountDeps) {
     log,
   });
   const { keySigning: signing } = read;
+  const readKey = createReadKey(signing);
+  const authorize = (credential: Credential) => foreman(credential.userId).authorize(credential);
+  const countFailure = (from: Whence) => shield.count('auth', from);
+  const oauth = createOAuth({
+    kv: env.OAUTH_KV,
+    // The local machine may have no network, and apps that see no other way then register.
+    clientDocuments: read.settings.environment === 'production',
+    authorize,
+    now,
+    log,
+  });
+  const grants = createGrantService({ foreman, held: oauth.held, now, log });
   return {
     shield,
     accounts,
+    oauth,
+    grants,
+    consent: createConsent({
+      ...{ oauth, readKey, authorize, countFailure, now, log },
+      addGrant: (input) => grants.add(input),
+    }),
     authenticate: createAuthenticate({
-      readKey: createReadKey(signing),
+      readKey,
       adminToken: read.settings.adminToken,
       signIn,
       openTicket: createOpenTicket({ secret: read.settings.linkSigningSecret, now }),
-      authorize: (credential) => foreman(credential.userId).authorize(credential),
-      countFailure: (from) => shield.count('auth', from),
+      openGrant: createOpenGrant(oauth.validate),
+      authorize,
+      countFailure,
       now,
     }),
     keys: createKeyService({ foreman, store: createKeyStore(env.DB), now, signing }),

@@ -2,6 +2,8 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { createAuditRoutes } from './accounts/audit/routes';
 import { createDeletionRoutes } from './accounts/deletion/routes';
+import { takeGrants } from './accounts/grants/opening';
+import { createGrantRoutes } from './accounts/grants/routes';
 import { createKeyRoutes } from './accounts/keys/routes';
 import { createMeRoutes } from './accounts/me/routes';
 import { createAccountRoutes } from './accounts/routes';
@@ -19,11 +21,18 @@ import { bucketsOf } from './images/buckets';
 import { createContentRoutes } from './images/content-routes';
 import { createOwnerRoutes } from './images/owner-routes';
 import { createImageRoutes } from './images/routes';
+import type { Register } from './mcp/caller';
+import { createMcpRoutes } from './mcp/routes';
+import { createOAuthRoutes } from './oauth/routes';
+import { openAiError } from './openai/errors';
+import { isOpenAiPath } from './openai/paths';
+import { createOpenAiRoutes } from './openai/routes';
 import type { Whence } from './platform/actor';
 import { crossOrigin, preflight } from './platform/cors';
 import { AppError } from './platform/errors';
 import { type HttpEnv, problemResponse, requestContext } from './platform/http';
 import { securitySchemes } from './platform/openapi';
+import { sleep } from './platform/patience';
 import { addSecurityHeaders, STYLED_PAGE_POLICY } from './platform/security-headers';
 import { describeFault, logFault, problemOf } from './problems';
 import { createDeadLetterRoutes } from './requests/dead-letter-routes';
@@ -39,7 +48,8 @@ import { createWebhookRoutes } from './webhooks/routes';
 
 export type App = OpenAPIHono<HttpEnv>;
 
-export function createApp(services: Services): App {
+/** `beside`: what a test puts on /mcp beside Foreman's own tools. */
+export function createApp(services: Services, beside?: Register): App {
   const { authenticate, requests, present, catalog, generation } = services;
   const { images, webhooks } = services;
   const { settings, log, now } = services;
@@ -65,6 +75,7 @@ export function createApp(services: Services): App {
   shieldRoutes(app, services.shield);
 
   takeTickets(app);
+  takeGrants(app);
 
   // Who asks comes before what is asked: a stranger learns nothing of how bodies are checked.
   app.use('/v1/requests/*', async (c, next) => {
@@ -77,6 +88,8 @@ export function createApp(services: Services): App {
   app.route('/', createDeletionRoutes({ authenticate, deletions: services.deletions }));
   app.route('/', createKeyRoutes({ authenticate, keys: services.keys }));
   app.route('/', createMeRoutes({ authenticate, account: services.me }));
+  app.route('/', createGrantRoutes({ authenticate, grants: services.grants }));
+  app.route('/', createOAuthRoutes(services));
   app.route('/', createTicketRoutes({ authenticate, tickets: services.tickets }));
   app.route('/', createUsageRoutes({ authenticate, usage: services.usage, now }));
   app.route('/', createAuditRoutes({ authenticate, audit: services.audit }));
@@ -113,6 +126,8 @@ export function createApp(services: Services): App {
   app.route('/', createWebhookKeyRoutes({ signingKeys }));
 
   app.route('/', createDeliveryLogRoutes({ authenticate, log: services.deliveryLog }));
+  app.route('/', createMcpRoutes(mcpDeps(services), beside));
+  app.route('/', createOpenAiRoutes(openAiDeps(services)));
 
   document(app);
   app.notFound((c) => {
@@ -128,9 +143,40 @@ export function createApp(services: Services): App {
     const fault = await countedFault(error, { ...services, from: c.get('asking')?.from });
     logFault(log, fault, { correlation_id: correlationId, method, route: c.req.routePath });
     const { problem, details } = problemOf(fault, correlationId);
+    if (isOpenAiPath(c.req.path)) return openAiError(problem, details);
     return problemResponse(problem, details);
   });
   return app;
+}
+
+function mcpDeps(services: Services) {
+  const { settings, log } = services;
+  const { publicOrigin, corsOrigins, linkSigningSecret: linkSecret } = settings;
+  const reach = { publicOrigin, corsOrigins, isLocal: settings.environment === 'local' };
+  return {
+    ...services,
+    linkSecret,
+    reach,
+    problemOf,
+    logFault: (fault: unknown, correlationId: string) =>
+      logFault(log, fault, { correlation_id: correlationId, method: 'POST', route: '/mcp' }),
+  };
+}
+
+function openAiDeps(services: Services) {
+  const { log, answerNotes } = services;
+  const route = '/openai/v1/images';
+  return {
+    ...services,
+    timing: services.openAiTiming,
+    sleep,
+    note: answerNotes.note,
+    explain: (fault: unknown, correlationId: string) => {
+      logFault(log, fault, { correlation_id: correlationId, method: 'POST', route });
+      const { problem, details } = problemOf(fault, correlationId);
+      return { code: problem.code, message: problem.detail, details };
+    },
+  };
 }
 
 function readiness({ env, foreman }: Services) {

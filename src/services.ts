@@ -23,6 +23,7 @@ import { findOrphans } from './images/orphans';
 import { createImageRemoval } from './images/removal';
 import { createImageService } from './images/service';
 import { createImageStore } from './images/store';
+import { LINE_TIMING } from './openai/lines';
 import { createAnswerNotes } from './platform/answer-notes';
 import {
   checkUntrustedUrl,
@@ -65,11 +66,11 @@ export function createServices(env: Env) {
   const signingKeys = createSigningKeys(settings.signing);
   const note: Note = (rateLimit) => rateLimit && answerNotes.note(rateLimit);
   const foreman = (userId: UserId) => foremanFor(env, userId, note);
-  const watch: RequestForeman['watch'] = async (input) => {
-    const { userId } = input.credential;
-    const answer = await fetchForeman(env, userId, () => watchRequest(input));
+  const watch: RequestForeman['watch'] = async ({ credential, id, onPreview }) => {
+    const asked = { credential, id, previews: onPreview !== undefined };
+    const answer = await fetchForeman(env, credential.userId, () => watchRequest(asked));
     if (answer.status === 429) throw tooManyStreams();
-    return answer.webSocket ? watchSocket(answer.webSocket, note) : null;
+    return answer.webSocket ? watchSocket(answer.webSocket, note, onPreview) : null;
   };
 
   const ownHosts = settings.publicOrigin ? [new URL(settings.publicOrigin).hostname] : [];
@@ -199,6 +200,8 @@ export function createServices(env: Env) {
       createSecret,
       now,
     }),
+    /** How long lines of OpenAI's dialect are held. */
+    openAiTiming: LINE_TIMING,
     signingKeys,
     manifests: createManifestService({ images, requests, signingKeys }),
     generation,
@@ -220,7 +223,7 @@ export function createServices(env: Env) {
     },
     webhookConsumer: { foreman, fetchUntrusted, signingKeys, now, sleep, log },
     projector: { foreman, write: (news: News) => writeNews(env.DB, news), log },
-    deletionConsumer: { foreman, eraser: createEraser(env), sleep, log },
+    deletionConsumer: { foreman, eraser: createEraser(env, accountServices.oauth), sleep, log },
     deadLetters: { store: deadLetterStore, foreman, now, log },
     deadLetterService: createDeadLetterService({
       store: deadLetterStore,

@@ -20,6 +20,7 @@ export function shieldRoutes(app: App, shield: Shield): void {
     app.use(opened, (c, next) => (c.req.query('signature') === undefined ? next() : link(c, next)));
   }
   app.use('/.well-known/*', counting('keys'));
+  app.use('/oauth/*', counting('oauth'));
 }
 
 /**

@@ -2,9 +2,14 @@
 // listed with its reason, and one that nothing uses any more fails too.
 import { describe, expect, it } from 'vitest';
 
-const sources = Object.entries<string>(
+const everything = Object.entries<string>(
   import.meta.glob('../src/**/*.ts', { query: '?raw', import: 'default', eager: true }),
 ).map(([path, text]) => ({ path: path.replace('../src/', ''), text, code: codeOf(text) }));
+
+/** What of src is published to run elsewhere. It is no part of the Worker, and outside its layers. */
+const PUBLISHED = /^(client|cli)\//;
+const sources = everything.filter(({ path }) => !PUBLISHED.test(path));
+const published = everything.filter(({ path }) => PUBLISHED.test(path));
 
 const levels: Readonly<Record<string, number>> = {
   platform: 0,
@@ -14,9 +19,12 @@ const levels: Readonly<Record<string, number>> = {
   styles: 1,
   generation: 2,
   webhooks: 2,
+  oauth: 2,
   streams: 2,
-  foreman: 3,
-  composition: 3,
+  openai: 3,
+  mcp: 3,
+  foreman: 4,
+  composition: 4,
 };
 const FACES = ['service', 'types', 'errors'];
 
@@ -25,12 +33,25 @@ const otherFaces: Readonly<Record<string, string>> = {
   'accounts/admin-only': 'stands before every route of the operator’s',
   'accounts/audit/event': 'whoever changes something puts it on record in the same words',
   'accounts/audit/store': 'a store puts what it changes on record in the same batch',
+  'accounts/grants/types': 'what apps may be let in for, in records, tokens and pages',
+  'accounts/grants/service': 'what the authorization server does for it',
+  'accounts/grants/opening': 'what the authorization server does for it',
   'accounts/authenticate': 'every route asks it who is calling',
   'requests/view': 'the request as clients see it, also in webhooks and in other answers',
   'requests/answers': 'a submission of any kind is answered the same way',
   'requests/idempotency': 'whatever submits reads the same header and hashes its body the same way',
+  'requests/event-stream': 'streams of every surface are sent with the same headers',
   'requests/retention': 'how long what comes out is kept, in limits as in requests; pure',
   'requests/options': 'what every kind of submission may ask of the request itself',
+  'generation/catalog': 'the models, for every surface that lists them',
+  'generation/submission': 'what a call of every surface is made into',
+  'generation/models-view': 'a model looks the same wherever one is listed',
+  'requests/listing': 'lists of every surface take the same filters and cursors',
+  'images/listing': 'lists of every surface take the same filters and cursors',
+  'images/removal': 'deletes an image, whoever asks',
+  'images/serving': 'opens an image, whoever asks',
+  'images/variants/plan': 'which copies of an image there may be; pure',
+  'generation/submitting': 'whoever submits reads the same of a call',
   'webhooks/endpoints/types': 'the names of events, for whoever chooses among them',
   'images/links': 'the addresses of an image, wherever one is shown',
   'images/view': 'an image looks the same wherever one is shown',
@@ -51,7 +72,7 @@ const featureOf = (path: string) =>
   path.includes('/') ? (path.split('/')[0] ?? '') : 'composition';
 const fileOf = (path: string) => path.split('/').slice(1).join('/');
 const show = ({ from, to, isType }: Import) => `${from} → ${to}${isType ? ' (types)' : ''}`;
-const isComposition = (path: string) => levels[featureOf(path)] === 3;
+const isComposition = (path: string) => levels[featureOf(path)] === 4;
 
 describe('imports', () => {
   it('name files that exist, in features that are known', () => {
@@ -63,7 +84,7 @@ describe('imports', () => {
     expect(imports.length).toBeGreaterThan(100);
   });
 
-  it('go down only: composition, jobs, core, platform; the object’s types may be named anywhere', () => {
+  it('go down only: composition, adapters, jobs, core, platform; the object’s types may be named anywhere', () => {
     const upward = imports.filter(
       ({ from, to, isType }) =>
         (levels[featureOf(from)] ?? 0) < (levels[featureOf(to)] ?? 0) &&
@@ -137,10 +158,12 @@ const rules: readonly Rule[] = [
     rule: 'rows of the object are touched by its row files only',
     pattern: /\.exec\b[<(][^)]*(SELECT|INSERT|UPDATE|DELETE|CREATE)/,
     except: {
+      'requests/idempotency-rows.ts': 'rows of idempotency keys',
       'requests/ledger.ts': 'rows of requests',
       'requests/erasing.ts': 'rows of requests, at the end of their user',
       'accounts/deletion/rows.ts': 'the row of the deletion of a user',
       'accounts/audit/rows.ts': 'rows of the audit log',
+      'accounts/grants/rows.ts': 'rows of what was agreed with apps',
       'accounts/limits.ts': 'rows of the account',
       'requests/abandoned.ts': 'rows of jobs that nobody wants any more',
       'requests/reuse.ts': 'rows of what equal requests share',
@@ -190,6 +213,17 @@ describe('what stands where', () => {
     'accounts/caps.ts',
     'accounts/sign-in/claims.ts',
     'accounts/usage/facts.ts',
+    'cli/command-line.ts',
+    'cli/exit-codes.ts',
+    'cli/fault.ts',
+    'cli/file-names.ts',
+    'cli/progress.ts',
+    'cli/request-text.ts',
+    'cli/submission.ts',
+    'cli/table.ts',
+    'cli/text.ts',
+    'cli/times.ts',
+    'cli/webhook-text.ts',
     'generation/asks.ts',
     'generation/assess.ts',
     'generation/breaker/circuit.ts',
@@ -202,6 +236,9 @@ describe('what stands where', () => {
     'generation/plan.ts',
     'generation/prices.ts',
     'generation/submission.ts',
+    'mcp/reach.ts',
+    'openai/parameters.ts',
+    'openai/translate.ts',
     'images/orphan-rules.ts',
     'images/disposition.ts',
     'images/variants/plan.ts',
@@ -228,7 +265,7 @@ describe('what stands where', () => {
     'webhooks/schedule.ts',
   ];
   it.each(pure)('%s is a pure rule: no waiting, no clock, no chance, no state', (path) => {
-    const source = sources.find((candidate) => candidate.path === path);
+    const source = everything.find((candidate) => candidate.path === path);
     expect(source).toBeDefined();
     expect(source?.code).not.toMatch(/\bawait\b|\basync\b|Date\.now|Math\.random|\bthis\b|\benv\b/);
   });
@@ -254,6 +291,43 @@ describe('what stands where', () => {
     expect(sources.map(({ path }) => path).filter((path) => path.endsWith('/index.ts'))).toEqual(
       [],
     );
+  });
+});
+
+describe('the client and the command line', () => {
+  const inside = (folder: string) => published.filter(({ path }) => path.startsWith(`${folder}/`));
+  /** Of code that runs; types are gone by then. */
+  const packagesOf = (text: string) =>
+    [...text.matchAll(/^(?:import|export)\s+(?!type )[^;'"]*from\s+'([^.'][^']*)';/gm)].map(
+      ([, specifier = '']) => specifier,
+    );
+
+  it('know nothing of the Worker, which knows nothing of them; the client stands by itself', () => {
+    const outward = published
+      .flatMap(({ path, text }) => importsOf(path, text))
+      .filter(
+        ({ from, to }) =>
+          !(from.startsWith('cli/') ? /^cl(i|ient)\/|^package\.json$/ : /^client\//).test(to),
+      );
+    expect(outward.map(show)).toEqual([]);
+    expect(imports.filter(({ to }) => PUBLISHED.test(to)).map(show)).toEqual([]);
+    expect(inside('client').length).toBeGreaterThan(10);
+    expect(inside('cli').length).toBeGreaterThan(1);
+  });
+
+  it('the client runs wherever there is fetch: two packages, and nothing of Node alone', () => {
+    const packages = inside('client').flatMap(({ text }) => packagesOf(text));
+    expect([...new Set(packages)].sort()).toEqual(['openapi-fetch', 'standardwebhooks']);
+    const ofNode = inside('client').filter(({ code }) => /\b(Buffer|process|require)\b/.test(code));
+    expect(ofNode.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('nothing in them is of the type any, or longer than 400 lines but what is generated', () => {
+    const written = published.filter(({ path }) => path !== 'client/schema.ts');
+    const faulty = written.filter(
+      ({ code, text }) => /(?<!\.)\bany\b/.test(code) || text.trimEnd().split('\n').length > 400,
+    );
+    expect(faulty.map(({ path }) => path)).toEqual([]);
   });
 });
 

@@ -40,14 +40,18 @@ const MODULE_TYPES: Record<string, ModuleType> = {
 
 export class PlanError extends Error {}
 
-export async function readPlan(): Promise<Plan> {
-  const folder = join(PLANS_DIR, await hashSources());
+/** @param main Folder with the `index.ts` of another Worker on the same bindings, for tests. */
+export async function readPlan(main: string | null = null): Promise<Plan> {
+  const folder = join(PLANS_DIR, await hashSources(main === null ? SOURCES : [...SOURCES, main]));
   const kept = await readKept(folder);
   if (kept !== null) return withModules(kept, folder);
   await mkdir(PLANS_DIR, { recursive: true });
   const draft = await mkdtemp(join(PLANS_DIR, 'draft-'));
   try {
-    const [plan] = await Promise.all([readConfiguration(), bundleWorker(join(draft, 'worker'))]);
+    const [plan] = await Promise.all([
+      readConfiguration(),
+      bundleWorker(join(draft, 'worker'), main),
+    ]);
     await writeFile(join(draft, 'plan.json'), JSON.stringify(plan));
     await removeOldPlans();
     await keep(draft, folder);
@@ -57,9 +61,9 @@ export async function readPlan(): Promise<Plan> {
   }
 }
 
-async function hashSources(): Promise<string> {
+async function hashSources(sources: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
-  const files = await Promise.all(SOURCES.map((source) => listFiles(join(repositoryDir, source))));
+  const files = await Promise.all(sources.map((source) => listFiles(join(repositoryDir, source))));
   for (const file of [...files.flat(), import.meta.filename].toSorted()) {
     hash.update(`${relative(repositoryDir, file)}\0`).update(await readFile(file));
   }
@@ -149,11 +153,14 @@ async function readMigrations(folder: string): Promise<Migration[]> {
 }
 
 /** The bundle that a deploy of the same sources would send. */
-async function bundleWorker(outdir: string): Promise<void> {
+async function bundleWorker(outdir: string, main: string | null): Promise<void> {
   const wrangler = join(repositoryDir, 'node_modules/wrangler/bin/wrangler.js');
   const child = spawn(
     process.execPath,
-    [wrangler, 'deploy', '--dry-run', '--env', '', '--outdir', outdir],
+    [
+      ...[wrangler, 'deploy', ...(main === null ? [] : [join(main, 'index.ts')])],
+      ...['--dry-run', '--env', '', '--outdir', outdir],
+    ],
     {
       cwd: repositoryDir,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -33,6 +33,8 @@ export interface LocalServerOptions {
   stateDir: string;
   /** Over the vars of wrangler.toml; `readLocalSettings()` or `throwAwaySettings()`. */
   settings: LocalSettings;
+  /** See `readPlan`. */
+  main?: string;
   /** Drops the Worker's log; `onLog` gets each line otherwise (default: standard error). */
   quiet?: boolean;
   onLog?: (line: string) => void;
@@ -43,7 +45,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   const stateDir = resolve(options.stateDir);
   const state = holdState(stateDir);
   try {
-    const plan = await readPlan();
+    const plan = await readPlan(options.main);
     const settings = { ...plan.vars, ...options.settings };
     await refuseFaulty(settings);
     await waitForPort(options.port);

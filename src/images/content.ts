@@ -59,6 +59,7 @@ function cacheControl(
     // Whoever signs in next has the same browser, and what told them apart was added behind it.
     case 'token':
     case 'ticket':
+    case 'grant':
       return 'private, no-cache';
   }
 }

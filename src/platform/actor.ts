@@ -8,11 +8,11 @@ export interface Whence {
   readonly correlationId: string;
 }
 
-/** `id`: of a key, or `<issuer>|<subject>` of a token. */
+/** `id`: of a key, `<issuer>|<subject>` of a token, `<key id>|<client id>` of an app let in by a key. */
 export type Actor =
   | { readonly type: 'operator' | 'system'; readonly id: null }
   | { readonly type: 'key'; readonly id: KeyId }
-  | { readonly type: 'token'; readonly id: string };
+  | { readonly type: 'token' | 'grant'; readonly id: string };
 
 export interface By {
   readonly actor: Actor;

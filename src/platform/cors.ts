@@ -15,10 +15,17 @@ const MAX_AGE_SECONDS = 600;
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, prefer, last-event-id, if-none-match, ' +
-  'if-modified-since, if-range, range, x-correlation-id, x-request-id, traceparent';
+  'if-modified-since, if-range, range, x-correlation-id, x-request-id, traceparent, ' +
+  // Of the Model Context Protocol.
+  'mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, ' +
+  // Of OpenAI’s own clients.
+  'openai-organization, openai-project, x-stainless-arch, x-stainless-helper-method, ' +
+  'x-stainless-lang, x-stainless-os, x-stainless-package-version, x-stainless-retry-count, ' +
+  'x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout';
 const ANSWER_HEADERS =
   'location, etag, retry-after, ratelimit, ratelimit-policy, x-correlation-id, ' +
-  'idempotent-replayed, content-range, link, preference-applied';
+  'idempotent-replayed, content-range, link, preference-applied, www-authenticate, ' +
+  'x-foreman-request-id, x-request-id, x-should-retry';
 
 /** Says on every answer who may read it, errors included. */
 export function crossOrigin(origins: Origins): MiddlewareHandler<HttpEnv> {

@@ -13,6 +13,8 @@ export interface Asking {
   readonly from: Whence;
   /** Set on routes that a ticket opens, by whoever knows which. */
   readonly ticket?: TicketBrought;
+  /** Set where apps may come with an access token: what that token has to be for. */
+  readonly audience?: string;
 }
 
 export interface TicketBrought {

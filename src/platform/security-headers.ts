@@ -10,6 +10,13 @@ export const STYLED_PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
   "frame-ancestors 'none'";
 
+/**
+ * For such a page with a form of its own. Browsers hold where a form's answer redirects to against
+ * `form-action` too, hop by hop, so `targets` has to name all of that.
+ */
+export const formPagePolicy = (targets: readonly string[]): string =>
+  STYLED_PAGE_POLICY.replace("form-action 'none'", `form-action 'self' ${targets.join(' ')}`);
+
 const always: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',

@@ -11,7 +11,7 @@ import type { Logger } from './log';
 import { within } from './patience';
 
 /** `auth`: failed authentications only. */
-export type Purpose = 'auth' | 'admin' | 'link' | 'callback' | 'keys';
+export type Purpose = 'auth' | 'admin' | 'link' | 'callback' | 'keys' | 'oauth';
 
 export interface Shield {
   /** Counts once per request and purpose. @throws AppError `too_many_from_address` */
@@ -59,7 +59,8 @@ const told: Record<Purpose, string> = {
   admin: 'Too many requests for the operator’s routes',
   link: 'Too many signed links were opened',
   callback: 'Too many callbacks without a genuine signature',
-  keys: 'Too many requests for public keys',
+  keys: 'Too many requests for public keys and metadata',
+  oauth: 'Too many requests to register apps and to let them in',
 };
 
 const tooManyFromAddress = (purpose: Purpose) =>

@@ -1,0 +1,106 @@
+/**
+ * What `generate_image` and `edit_image` take: fields of a submission under their own names, those of
+ * the call beside them, and the names that image servers of the Model Context Protocol have had.
+ */
+import { z } from 'zod';
+import { type SubmissionBody, submissionSchema } from '../generation/submission';
+import type { JsonObject } from '../platform/json';
+import { twoStepCounts } from './errors';
+import { idIn } from './uris';
+
+/** Below the 60 s after which most clients give a call up. */
+export const USUAL_WAIT_SECONDS = 50;
+const MAX_WAIT_SECONDS = 300;
+
+const submission = submissionSchema.required({ prompt: true }).shape;
+
+export const waitSeconds = z
+  .int()
+  .min(0)
+  .max(MAX_WAIT_SECONDS)
+  .default(USUAL_WAIT_SECONDS)
+  .describe(
+    'How long to wait for the end; 0: not at all. Keep it below the time limit of your client, ' +
+      'which is 60 s unless it counts progress',
+  );
+
+/** Of the call, not of the submission. */
+const callArguments = {
+  idempotency_key: z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe(
+      'Any text of yours. The same call with the same key gets the same request, which is made and ' +
+        'billed once: call again with it when an answer was lost',
+    ),
+  wait_seconds: waitSeconds,
+};
+
+export const generateArguments = z.strictObject({
+  prompt: submission.prompt.describe('What the image is to show'),
+  model: submission.model.describe(
+    'An id from list_models; the best that is available if left out',
+  ),
+  negative_prompt: submission.negative_prompt.describe('What the image is not to show'),
+  n: submission.n.describe('How many images'),
+  width: submission.width.describe('In pixels, with height'),
+  height: submission.height.describe('In pixels, with width'),
+  aspect_ratio: submission.aspect_ratio.describe('Instead of width and height'),
+  seed: submission.seed.describe('The same seed and input give the same image, where a model can'),
+  steps: submission.steps,
+  num_inference_steps: submission.steps.describe('Another name for steps'),
+  guidance_scale: submission.guidance_scale.describe('How closely to follow the prompt'),
+  output_format: submission.output_format,
+  style: submission.style,
+  provider_options: submission.provider_options,
+  fallback_models: submission.fallback_models.describe('Tried in this order when model fails'),
+  fallback_on_refusal: submission.fallback_on_refusal,
+  max_cost_usd: submission.max_cost_usd.describe('Refused if it could cost more'),
+  deadline_seconds: submission.deadline_seconds.describe(
+    'It has ended by then, one way or another',
+  ),
+  priority: submission.priority,
+  retention_hours: submission.retention_hours,
+  reuse: submission.reuse,
+  metadata: submission.metadata.describe('Text of yours by name; list_requests filters by it'),
+  ...callArguments,
+});
+
+export const editArguments = generateArguments.extend({
+  prompt: submission.prompt.describe('What the image is to become'),
+  image: submission.image
+    .unwrap()
+    .describe('The image to start from: an image id, a data URL, or an https URL'),
+  mask: submission.mask.describe(
+    'Where it may change, in the same ways; not every model takes one',
+  ),
+  strength: submission.strength.describe('How far it may go from the image, 0 to 1'),
+});
+
+export type AskedArguments = z.output<typeof generateArguments> | z.output<typeof editArguments>;
+
+/**
+ * `rawBody` has what was given and nothing else, so that the same call is known by its key whatever
+ * defaults are added later, and however long it waits.
+ * @throws AppError `invalid_request`
+ */
+export function submissionOf(given: AskedArguments): {
+  readonly body: SubmissionBody;
+  readonly rawBody: JsonObject;
+} {
+  const { idempotency_key: _key, wait_seconds: _wait, num_inference_steps, ...fields } = given;
+  const { steps = num_inference_steps } = fields;
+  if (num_inference_steps !== undefined && steps !== num_inference_steps) throw twoStepCounts();
+  const named = Object.fromEntries(
+    (['image', 'mask'] as const).flatMap((name) => {
+      const reference = (fields as { image?: string; mask?: string })[name];
+      return reference === undefined ? [] : [[name, idIn(reference)]];
+    }),
+  );
+  const all = Object.entries({ ...fields, ...named, steps });
+  // Checked JSON values, of which those that were left out are undefined.
+  const rawBody = Object.fromEntries(all.filter(([, value]) => value !== undefined)) as JsonObject;
+  return { body: submissionSchema.parse(rawBody), rawBody };
+}
