@@ -7,6 +7,7 @@
 import type { Snapshot } from '../foreman/intake';
 import { createDeadline } from '../platform/bounds';
 import { AppError } from '../platform/errors';
+import type { PreviewFeed } from './preview-events';
 import type { RequestEvent, RequestState } from './types';
 import { isTerminal } from './types';
 import type { PresentRequest } from './view';
@@ -37,6 +38,8 @@ interface Following {
   /** For the last word on a request that cannot be watched any more. */
   readonly read: () => Promise<Snapshot>;
   readonly present: PresentRequest;
+  /** Of those who asked for what there is to see before the end. */
+  readonly previews?: PreviewFeed | null;
   /** Aborts when the client is gone, as far as the platform knows. */
   readonly hungUp: AbortSignal;
 }
@@ -122,6 +125,7 @@ async function follow(following: Following, line: Line, timing: StreamTiming): P
   line.gone.addEventListener('abort', () => watch?.close(), { once: true });
   try {
     await line.write(`retry: ${RETRY_MS}\n\n`);
+    following.previews?.tellBy(line.write);
     let ended = await tell(following.snapshot);
     while (!ended && !line.gone.aborted) {
       if (!watch) {

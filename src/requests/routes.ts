@@ -17,6 +17,7 @@ import { eventStream, hasSeenAll, STREAM_HEADERS, versionSeen } from './event-st
 import { readIdempotencyKey } from './idempotency';
 import { isKnown, isNews, readIfNoneMatch } from './known-versions';
 import { listQuerySchema, pageOf, readListQuery } from './listing';
+import { createPreviewFeed } from './preview-events';
 import type { RequestService } from './service';
 import { isTerminal, type RequestState } from './types';
 import { type PresentRequest, requestViewSchema } from './view';
@@ -90,9 +91,13 @@ const eventsRoute = createRoute({
   summary: 'Follow a request as server-sent events; `Last-Event-ID` resumes',
   description:
     'Every version once and in order, with the version as id. An id in `Last-Event-ID` that was ' +
-    'never sent here counts as none. A comment every 15 s keeps the line open.',
+    'never sent here counts as none. A comment every 15 s keeps the line open. With `previews=true` ' +
+    'a `request.preview` without an id comes for each interim image that the request asked for ' +
+    '(`previews`) and its provider gives while somebody listens: `data` is `{attempt, index, ' +
+    'media_type, b64_json}`.',
   request: {
     params,
+    query: z.object({ previews: z.enum(['true', 'false']).optional() }),
     headers: z.object({ 'last-event-id': z.string().optional().openapi({ example: '2' }) }),
   },
   responses: {
@@ -103,7 +108,7 @@ const eventsRoute = createRoute({
       content: { 'text/event-stream': { schema: z.string() } },
     },
     204: { description: '`Last-Event-ID` is the last event: an EventSource stops here' },
-    ...problemResponses(401, 403, 404, 429, 503),
+    ...problemResponses(401, 403, 404, 422, 429, 503),
   },
 });
 
@@ -191,11 +196,14 @@ export function createRequestRoutes(deps: RequestRouteDeps): OpenAPIHono<HttpEnv
     if (hasSeenAll(after, snapshot.state)) return c.body(null, 204);
     // Nobody would read what is told, and it would be held for a minute.
     if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS);
+    const previews = c.req.valid('query').previews === 'true' ? createPreviewFeed() : null;
+    const watched = { ...input, onPreview: previews?.put };
     return eventStream({
       snapshot,
       after,
-      watch: isTerminal(snapshot.state) ? null : await requests.watch(input),
-      watchAgain: () => requests.watch(input),
+      previews,
+      watch: isTerminal(snapshot.state) ? null : await requests.watch(watched),
+      watchAgain: () => requests.watch(watched),
       read: () => requests.get(input),
       present,
       hungUp: c.get('hungUp'),

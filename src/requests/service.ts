@@ -87,7 +87,7 @@ export interface RequestService {
    */
   awaitEnd(input: Holding & { credential: Credential; submitted: Submitted }): Promise<Submitted>;
   /** Null when the request has left the foreman: nothing will change any more. */
-  watch(input: Named): Promise<Watch | null>;
+  watch(input: Named & Pick<Holding, 'onPreview'>): Promise<Watch | null>;
   cancel(input: Named): Promise<Snapshot>;
   remove(input: Named): Promise<void>;
   retry(
@@ -213,9 +213,9 @@ export function createRequestService(deps: {
       }
     },
 
-    async watch(input) {
-      const watch = await deps.foreman(input.credential.userId).watch(input);
-      if (!watch) await get(input);
+    async watch({ credential, id, onPreview }) {
+      const watch = await deps.foreman(credential.userId).watch({ credential, id, onPreview });
+      if (!watch) await get({ credential, id });
       return watch;
     },
 

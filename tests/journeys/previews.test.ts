@@ -93,6 +93,20 @@ function streaming() {
   return { answer, partial, complete };
 }
 
+/** `seen` once the text has come; `whole` at the end of the stream. */
+function readTo(stream: ReadableStream<Uint8Array>, text: string) {
+  const seen = Promise.withResolvers<void>();
+  const readAll = async () => {
+    let read = '';
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      read += part;
+      if (read.includes(text)) seen.resolve();
+    }
+    return read;
+  };
+  return { seen: seen.promise, whole: readAll() };
+}
+
 const previewOf = (index: number): Preview => ({
   ...{ attempt: 1, index, mediaType: 'image/png', bytes: bytesOf(`partial ${index}`) },
 });
@@ -116,6 +130,38 @@ describe('previews', () => {
     expect(heard).toEqual([previewOf(0), previewOf(1), 'succeeded']);
     expect(state).toMatchObject({ status: 'succeeded', version: 3, outputWarnings: [] });
     expect(JSON.stringify(state)).not.toContain(btoa('partial'));
+  });
+
+  it('are events of a stream that asks for them, without ids, and of no other', async () => {
+    const { answer, partial, complete } = streaming();
+    openai(answer);
+    const client = await newClient();
+    const { id } = await client.submit({ model: 'gpt-image-1', previews: 2 });
+    const follow = async (query: string) => {
+      const { body } = await client.call('GET', `/v1/requests/${id}/events${query}`);
+      return body ?? expect.fail('no stream');
+    };
+    const [asking, other] = [await follow('?previews=true'), await follow('')];
+    const text = readTo(asking, 'request.preview');
+    const silent = new Response(other).text();
+    await until(async () => {
+      const listening = await client.sql((_, state) => state.getWebSockets(id).length);
+      expect(listening).toBe(2);
+    });
+    partial(0);
+    await text.seen;
+    complete();
+    const [told, untold] = [await text.whole, await silent];
+    const types = [...told.matchAll(/^event: (.*)$/gm)].map(([, type]) => type);
+    expect(types.filter((type) => type === 'request.preview')).toHaveLength(1);
+    expect(types.at(-1)).toBe('request.succeeded');
+    const [, data = ''] = /^event: request\.preview\ndata: (.*)$/m.exec(told) ?? [];
+    expect(JSON.parse(data).data).toEqual({
+      ...{ attempt: 1, index: 0, media_type: 'image/png', b64_json: btoa('partial 0') },
+    });
+    expect(told).not.toMatch(/id: .*\nevent: request\.preview/);
+    expect(untold).toContain('request.succeeded');
+    expect(untold).not.toContain('request.preview');
   });
 
   it('come from the drawing of who has no provider at all', async () => {
