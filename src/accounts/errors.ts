@@ -37,7 +37,9 @@ export const notOperator = () =>
   );
 
 export const forbidden = (scope: string) =>
-  new AppError<AccountErrorCode>('forbidden', `This key or token lacks the scope ${scope}.`);
+  new AppError<AccountErrorCode>('forbidden', `This key or token lacks the scope ${scope}.`, {
+    scope,
+  });
 
 export const accountSuspended = () =>
   new AppError<AccountErrorCode>(

@@ -31,10 +31,19 @@ export function connect(options: ConnectionOptions, surroundings: Surroundings):
   const send: Send = (request) => (options.fetch ?? fetch)(request);
   const through: Connection['through'] = (between) =>
     retrying(between(send), maxRetries, surroundings);
-  const headers = { authorization: `Bearer ${apiKey}` };
-  const http = createClient<paths>({ baseUrl, headers, fetch: through((same) => same) });
+  const headers = { authorization: `Bearer ${carried(apiKey)}` };
+  // A redirected POST goes on as a GET, and would bring back something else.
+  const redirect = 'manual';
+  const http = createClient<paths>({ baseUrl, headers, redirect, fetch: through((same) => same) });
   http.use({ onResponse: ({ response }) => refusePage(response) });
   return { http, surroundings, through };
+}
+
+/** @throws TypeError for what no header can carry; the platform's own error would quote it. */
+function carried(apiKey: string): string {
+  const key = apiKey.trim();
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(key)) return key;
+  throw new TypeError('The apiKey has characters that no key has.');
 }
 
 /** Foreman answers with no pages: this is a `baseUrl` of somebody else's, or a gate on the way. */

@@ -8,8 +8,6 @@ const HOLD_SECONDS = 30;
 /** Where the line is not held, because something on the way drops the wish. */
 const POLL_MS = 1_000;
 
-const NEVER = new AbortController().signal;
-
 /** Each version that is seen, the present one first, and the last one last. */
 export async function* follow(
   connection: Connection,
@@ -28,7 +26,7 @@ export async function* followFrom(
     /** What it was submitted with. */
     readonly idempotencyKey: string | null;
   },
-  { signal }: CallOptions = {},
+  { signal = new AbortController().signal }: CallOptions = {},
 ): AsyncGenerator<ForemanRequest, void, undefined> {
   let known = from.request;
   while (known === null || !hasEnded(known)) {
@@ -38,15 +36,15 @@ export async function* followFrom(
     };
     const answer = await http.GET('/v1/requests/{id}', {
       params: { path: { id: from.id }, ...(headers && { header: headers }) },
-      ...(signal && { signal }),
+      signal,
     });
     const { response } = answer;
-    if (response.status === 304) {
-      if (response.headers.has('preference-applied')) continue;
-      await surroundings.pause(retryAfterMs(response.headers) ?? POLL_MS, signal ?? NEVER);
-      continue;
+    const seen = response.status === 304 ? known : unwrap(answer, from.idempotencyKey);
+    if (seen !== null && seen.version !== known?.version) {
+      known = seen;
+      yield known;
+    } else if (!response.headers.has('preference-applied')) {
+      await surroundings.pause(retryAfterMs(response.headers) ?? POLL_MS, signal);
     }
-    known = unwrap(answer, from.idempotencyKey);
-    yield known;
   }
 }

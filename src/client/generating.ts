@@ -16,7 +16,7 @@ import { type Connection, dataOf, newKey } from './connection';
 import { ConnectionFailed, GenerationFailed, WaitTimedOut } from './errors';
 import { followFrom } from './following';
 import { submitted } from './requests';
-import { aborted, type Send } from './retrying';
+import { type Send, unlessAborted } from './retrying';
 import {
   type ForemanRequest,
   hasEnded,
@@ -47,14 +47,14 @@ export async function generate(
   input: Submission,
   options: GenerateOptions = {},
 ): Promise<Generated> {
-  const { idempotencyKey = newKey(), signal = NEVER, timeoutMs, onUpdate } = options;
+  const { idempotencyKey = newKey(), signal = never(), timeoutMs, onUpdate } = options;
   signal.throwIfAborted();
-  const patience = timeoutMs === undefined ? NEVER : connection.surroundings.limit(timeoutMs);
+  const patience = timeoutMs === undefined ? never() : connection.surroundings.limit(timeoutMs);
   const ending = AbortSignal.any([signal, patience]);
   const submission = submit(connection, input, idempotencyKey);
   let request: ForemanRequest | null = null;
   try {
-    request = await Promise.race([submission.answer, aborted(ending)]);
+    request = await unlessAborted(submission.answer, ending);
     onUpdate?.(request);
     const from = { id: request.id, request, idempotencyKey };
     const versions = followFrom(connection, from, { signal: ending });
@@ -125,4 +125,5 @@ async function cancel(
   }
 }
 
-const NEVER = new AbortController().signal;
+/** One for each call: what listens to it goes with it. */
+const never = () => new AbortController().signal;

@@ -56,18 +56,20 @@ async function attempt(send: Send, request: Request, { limit }: Surroundings): P
   try {
     const answer = send(new Request(request, { signal: ending })).then(whole);
     // A fetch of the caller's own may not heed its signal.
-    return { response: await Promise.race([answer, aborted(ending)]) };
+    return { response: await unlessAborted(answer, ending) };
   } catch (cause) {
     signal.throwIfAborted();
     return { cause };
   }
 }
 
-/** Rejects with the signal's reason, and does nothing else. */
-export function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+/** What comes of the work, or the signal's reason should that come first. No listener stays behind. */
+export function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason);
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
   });
 }
 
@@ -79,10 +81,13 @@ function limitOf({ headers, url }: Request): number | null {
   return Number(seconds) * 1_000 + ANSWER_LIMIT_MS;
 }
 
+/** Those whose answers have no body, whatever a fetch makes of that (fetch.spec.whatwg.org). */
+const BODILESS_STATUSES = [204, 205, 304];
+
 async function whole(response: Response): Promise<Response> {
   const { status, statusText, headers } = response;
   const isStream = headers.get('content-type')?.startsWith('text/event-stream');
-  if (response.body === null || isStream) return response;
+  if (response.body === null || isStream || BODILESS_STATUSES.includes(status)) return response;
   return new Response(await response.arrayBuffer(), { status, statusText, headers });
 }
 
@@ -110,16 +115,20 @@ function settle(outcome: Outcome, request: Request): Response {
   throw new ConnectionFailed(outcome.cause, request.headers.get('idempotency-key'));
 }
 
-/** Seconds, or a date (RFC 9110, 10.2.3). */
+/** Seconds, or a date (RFC 9110, 10.2.3): by the clock of who answers, where that is to be read. */
 export function retryAfterMs(headers: Headers): number | null {
   const value = headers.get('retry-after');
   if (value === null) return null;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
+  const now = Date.parse(headers.get('date') ?? '') || Date.now();
+  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
   return Number.isNaN(ms) ? null : Math.max(0, ms);
 }
 
+/** Of timers, about 25 days: one that is set for longer goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const surroundings: Surroundings = {
-  limit: (ms) => AbortSignal.timeout(ms),
+  limit: (ms) => AbortSignal.timeout(Math.min(ms, LONGEST_TIMER_MS)),
   random: Math.random,
   pause: (ms, signal) =>
     new Promise((resolve, reject) => {

@@ -39,8 +39,10 @@ export class WebhookVerificationError extends Error {
 
 export interface ReceivedWebhook {
   /** As it came, byte by byte: a body that was parsed and written anew has another signature. */
-  readonly body: string | Uint8Array;
-  readonly headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string | Uint8Array | ArrayBuffer;
+  readonly headers:
+    | Pick<Headers, 'get'>
+    | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Several while one replaces another: any of them will do. */
   readonly secret: string | readonly string[];
   /** How old, or how far ahead of this clock, it may be; 300 when left out. */
@@ -66,29 +68,37 @@ export function verifyWebhook(received: ReceivedWebhook): WebhookEvent {
 }
 
 function headerOf(headers: ReceivedWebhook['headers'], name: string): string {
-  const value =
-    headers instanceof Headers
-      ? headers.get(name)
-      : Object.entries(headers).find(([given]) => given.toLowerCase() === name)?.[1];
-  if (typeof value === 'string' && value !== '') return value;
+  const given = isReader(headers)
+    ? headers.get(name)
+    : Object.entries(headers).find(([each]) => each.toLowerCase() === name)?.[1];
+  // Some frameworks list the values of each header; of these there is one.
+  const value = typeof given === 'string' ? given : given?.join(' ');
+  if (value) return value;
   throw new WebhookVerificationError(`The header ${name} is missing.`);
 }
+
+/** By what it can do: each package that fetches has a class `Headers` of its own. */
+const isReader = (headers: ReceivedWebhook['headers']): headers is Pick<Headers, 'get'> =>
+  'get' in headers && typeof headers.get === 'function';
 
 function readTimestamp(text: string, toleranceSeconds: number): Date {
   if (!/^\d{1,12}$/.test(text)) throw new WebhookVerificationError('The timestamp is no time.');
   const seconds = Number(text);
-  if (Math.abs(Date.now() / 1_000 - seconds) > toleranceSeconds) {
+  // Of a tolerance that is no number none is near enough.
+  const isNear = Math.abs(Date.now() / 1_000 - seconds) <= toleranceSeconds;
+  if (!isNear) {
     throw new WebhookVerificationError('The timestamp is too old, or too far ahead.');
   }
   return new Date(seconds * 1_000);
 }
 
-function textOf(body: string | Uint8Array): string {
+function textOf(body: ReceivedWebhook['body']): string {
   if (typeof body === 'string') return body;
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
   } catch (cause) {
-    throw new WebhookVerificationError('The body is not UTF-8.', { cause });
+    const why = 'The body is not UTF-8, or not as it came: what was parsed has no signature.';
+    throw new WebhookVerificationError(why, { cause });
   }
 }
 

@@ -7,7 +7,10 @@ import type { GrantScope } from '../accounts/grants/types';
 
 export interface ConsentView {
   readonly app: string;
-  /** The domain that has published the app's name; null when nobody vouches for it. */
+  /**
+   * The domain that has published the app's name; null when nobody vouches for it. A host is shown
+   * whole, as whose it is stands at its end: out of a URL it is ASCII, and 253 characters at the most.
+   */
   readonly domain: string | null;
   readonly redirectHost: string;
   readonly isLocalApp: boolean;
@@ -68,9 +71,9 @@ ${fault === null ? '' : html`<p role="alert">${fault}</p>`}
 <p>${name} asks for access. ${
       domain === null
         ? 'It has named itself: the name is not verified.'
-        : html`Published by <strong><bdi>${shownName(domain)}</bdi></strong>.`
+        : html`Published by <strong><bdi>${domain}</bdi></strong>.`
     }</p>
-<p>Access goes to <strong><bdi>${shownName(redirectHost)}</bdi></strong>.</p>
+<p>Access goes to <strong><bdi>${redirectHost}</bdi></strong>.</p>
 ${
   isLocalApp
     ? html`<p class="note">That is an app on this computer, and each one on it could call itself that.

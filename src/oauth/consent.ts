@@ -71,8 +71,9 @@ export function createConsent(deps: ConsentDeps): Consent {
         // The handle is used up before the key is looked at: one page is one try.
         const { request: asked, headers } = await here.helpers.approveConsent(request, handle);
         const ticked = form.getAll('scope');
-        const chosen = offeredTo(asked).filter((scope) => ticked.includes(scope));
-        const agreed = await agree(deps, { key: form.get('key') ?? '', chosen, from });
+        const offered = offeredTo(asked);
+        const chosen = offered.filter((scope) => ticked.includes(scope));
+        const agreed = await agree(deps, { key: form.get('key') ?? '', offered, chosen, from });
         if ('fault' in agreed) return show(here, asked, { chosen, ...agreed, headers });
         const redirectTo = await letIn(deps, here, { asked, ...agreed });
         headers.set('location', redirectTo);
@@ -139,10 +140,18 @@ type Agreed =
 /** Whether somebody who may do so has agreed, and to what. */
 async function agree(
   deps: ConsentDeps,
-  input: { readonly key: string; readonly chosen: readonly GrantScope[]; readonly from: Whence },
+  input: {
+    readonly key: string;
+    readonly offered: readonly GrantScope[];
+    readonly chosen: readonly GrantScope[];
+    readonly from: Whence;
+  },
 ): Promise<Agreed> {
-  const { key, chosen, from } = input;
+  const { key, offered, chosen, from } = input;
   if (chosen.length === 0) return { fault: 'Tick what the app may do, or deny.', status: 422 };
+  if (offered.includes('requests:read') && !chosen.includes('requests:read')) {
+    return { fault: 'An app that may not see gets nowhere: tick that too, or deny.', status: 422 };
+  }
   const credential = deps.readKey(key.trim(), from);
   const verdict = credential && (await deps.authorize(credential));
   if (verdict?.ok === false && verdict.code === 'account_suspended') {

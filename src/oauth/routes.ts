@@ -1,7 +1,7 @@
 /**
  * OAuth 2.1 for `/mcp`: what is published of it (RFC 8414, RFC 9728), registration (RFC 7591), tokens
  * and their revocation (RFC 6749, RFC 7009), and the consent page. Errors of the protocol are in the
- * protocol's words; what is ours to say is a problem document, as everywhere.
+ * protocol's words; what is ours to say is a problem document, as everywhere, with those words in it.
  */
 import { type createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Handler, MiddlewareHandler } from 'hono';
@@ -164,7 +164,7 @@ function addConsent(routes: Routes, consent: Consent): void {
         400: page('The page is not of this browser, or is used up'),
         401: page('The page again: that is no key'),
         403: page('The page again: the key may not do that'),
-        422: page('The page again: nothing was ticked'),
+        422: page('The page again: nothing was ticked, or nothing that is of use alone'),
         ...problemResponses(404, 413, 415, 503),
       },
     },

@@ -162,9 +162,10 @@ async function refuseEnded(
     mintedBy: { via: 'key', keyId },
   });
   if (verdict.ok) return;
-  // Suspension is lifted again, so the grant outlives it; `invalid_grant` would end it.
+  // Suspension is lifted again, so the grant outlives it: `invalid_grant` would end it, and with
+  // `unauthorized_client` an app forgets its registration.
   if (verdict.code === 'account_suspended') {
-    throw new OAuthError('unauthorized_client', { description: 'This account is suspended' });
+    throw new OAuthError('temporarily_unavailable', { description: 'This account is suspended' });
   }
   throw new OAuthError('invalid_grant', { description: 'The access that was given has ended' });
 }

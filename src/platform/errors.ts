@@ -23,6 +23,8 @@ export interface ErrorDetails {
   readonly extensions?: Readonly<Record<string, unknown>>;
   /** What went wrong underneath: for the log, never for the caller. */
   readonly cause?: unknown;
+  /** What would have been allowed with it. */
+  readonly scope?: string;
   /** Header fields that the answer carries as they are. */
   readonly headers?: Readonly<Record<string, string>>;
 }

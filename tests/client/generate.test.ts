@@ -121,21 +121,28 @@ describe('generate', () => {
     expect((fault as GenerationFailed).request.status).toBe(status);
   });
 
-  it('goes on at the pace it is told where nothing holds the line', async () => {
+  it.each([
+    ['is held', ['prefer']],
+    ['is held, and a version that is known is brought again', ['prefer', 'if-none-match']],
+  ])('goes on at the pace it is told where no line %s', async (_, dropped) => {
     const client = await newClient();
     const gate = held();
     openai(gate.answer);
     const line = lineWith();
     const unheld: typeof fetch = (input, init) => {
       const request = new Request(input, init);
-      request.headers.delete('prefer');
+      for (const name of dropped) request.headers.delete(name);
       return line.fetch(request);
     };
     const { within, pauses } = quickTime(() => {
       if (pauses.length === 2) gate.open();
     });
-    const { request } = await foremanOn({ fetch: unheld }, client, within).generate(painted);
+    const versions: number[] = [];
+    const onUpdate = ({ version }: ForemanRequest) => versions.push(version);
+    const foreman = foremanOn({ fetch: unheld }, client, within);
+    const { request } = await foreman.generate(painted, { onUpdate });
     expect(request.status).toBe('succeeded');
+    expect(versions).toEqual([...new Set(versions)]);
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1_000);
   });
 

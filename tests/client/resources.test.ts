@@ -11,7 +11,7 @@ import {
   until,
   useWorld,
 } from '../journeys/support';
-import { boat, foremanOn, lineWith, lost, painted } from './support';
+import { answered, boat, foremanOn, lineWith, lost, painted } from './support';
 
 useWorld();
 
@@ -154,4 +154,18 @@ it.each([200, 404])('a %i that is not Foreman’s is an error of its own', async
     .me()
     .catch((error: unknown) => error);
   expect(fault).toMatchObject({ status, code: 'unexpected_answer', problem: null });
+});
+
+it('a call stays where it was sent: a redirect would make something else of it', async () => {
+  const line = lineWith(answered(301, { location: 'https://elsewhere.test/v1/requests' }));
+  const fault = await foremanOn(line, client)
+    .requests.submit(boat)
+    .catch((error: unknown) => error);
+  expect(fault).toMatchObject({ status: 301, code: 'unexpected_answer' });
+  expect(line.requests.map(({ redirect }) => redirect)).toEqual(['manual']);
+});
+
+it('a key is in no error, not even when no header can carry it', () => {
+  const foreman = () => foremanOn(lineWith(), { key: 'fm_secret\r\nfm_other' });
+  expect(foreman).toThrow(/^(?!.*fm_).*apiKey/);
 });

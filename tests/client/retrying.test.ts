@@ -1,7 +1,7 @@
 // Which calls are tried again, when, and how often. No Worker is asked here.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ConnectionFailed } from '../../src/client/errors';
-import { retrying } from '../../src/client/retrying';
+import { retrying, unlessAborted } from '../../src/client/retrying';
 import { answered, broken, brokenOff, type Fault, lineWith, quickTime } from './support';
 
 const REQUESTS = 'https://foreman.test/v1/requests';
@@ -47,6 +47,26 @@ describe('a call', () => {
     expect(fault).toMatchObject({ idempotencyKey: 'k', cause: { message: 'the line broke' } });
     expect(line.calls).toHaveLength(5);
     expect(pauses).toEqual([500, 1_000, 2_000, 4_000]);
+  });
+
+  it.each([204, 304])('that is answered %i has no body, whatever brings it', async (status) => {
+    const bodied: Fault = async () =>
+      Object.defineProperty(new Response(''), 'status', { value: status });
+    const { ask, line } = tried(bodied);
+    expect((await ask(get())).status).toBe(status);
+    expect(line.calls).toHaveLength(1);
+  });
+
+  it('leaves no listener on a signal that lives longer', async () => {
+    const { signal } = new AbortController();
+    const added = vi.spyOn(signal, 'addEventListener');
+    const removed = vi.spyOn(signal, 'removeEventListener');
+    await unlessAborted(Promise.resolve(), signal);
+    await unlessAborted(Promise.reject(new Error('no')), signal).catch(() => {});
+    expect(added).toHaveBeenCalledTimes(2);
+    expect(removed.mock.calls.map(([, listener]) => listener)).toEqual(
+      added.mock.calls.map(([, listener]) => listener),
+    );
   });
 
   it('whose answer breaks off has none', async () => {
@@ -96,11 +116,16 @@ describe('the time between two tries', () => {
   });
 
   it('may be given as a date', async () => {
-    const inTen = new Date(Date.now() + 10_000).toUTCString();
-    const { ask, pauses } = tried(answered(429, { 'retry-after': inTen }));
+    const utc = (offset: number) => new Date(Date.now() + offset).toUTCString();
+    const skewed = { date: utc(-3_600_000), 'retry-after': utc(-3_590_000) };
+    const { ask, pauses } = tried(
+      answered(429, { 'retry-after': utc(10_000) }),
+      answered(429, skewed),
+    );
     await ask(get());
     expect(pauses[0]).toBeGreaterThan(8_000);
     expect(pauses[0]).toBeLessThan(10_001);
+    expect(pauses[1]).toBeGreaterThan(8_999);
   });
 
   it('is not longer than a minute: whoever asks hears of a quota of the day', async () => {

@@ -62,8 +62,11 @@ describe('verifyWebhook', () => {
     const { secrets, succeeded } = await delivered();
     const body = new TextEncoder().encode(succeeded.body);
     const entries = Object.entries(succeeded.headers);
+    const native = new Headers(entries as [string, string][]);
     const upper = Object.fromEntries(entries.map(([name, value]) => [name.toUpperCase(), value]));
-    for (const headers of [new Headers(entries as [string, string][]), upper]) {
+    const listed = Object.fromEntries(entries.map(([name, value]) => [name, [`${value}`]]));
+    const ofAnotherClass = { get: (name: string) => new Headers(native).get(name) };
+    for (const headers of [native, ofAnotherClass, upper, listed]) {
       expect(verifyWebhook({ body, headers, secret: secrets }).type).toBe('request.succeeded');
     }
   });
@@ -80,6 +83,7 @@ describe('verifyWebhook', () => {
       { body: `${body} `, headers, secret },
       { body: body.replace('succeeded', 'failed'), headers, secret },
       { body: new Uint8Array([...bytes, 0xff]), headers, secret },
+      { body: JSON.parse(body) as string, headers, secret },
       { body, headers: { ...given, 'webhook-id': `${given['webhook-id']}0` }, secret },
       { body, headers: { ...given, 'webhook-timestamp': 'soon' }, secret },
       { body, headers: { ...given, 'webhook-signature': 'v1,' }, secret },
@@ -100,6 +104,7 @@ describe('verifyWebhook', () => {
       [301_000, undefined],
       [-301_000, undefined],
       [61_000, 60],
+      [0, Number.NaN],
     ] as const) {
       clock.mockReturnValue(at + offset);
       const allowed = toleranceSeconds === undefined ? {} : { toleranceSeconds };

@@ -48,6 +48,12 @@ describe('the page', () => {
     expect(headers.getSetCookie()[0]).toMatch(/^__Host-.*; Path=\/; Secure; HttpOnly; SameSite/);
   });
 
+  it('shows whole where access goes: whose a host is stands at its end', async () => {
+    const host = `accounts.example.com.${'x'.repeat(60)}.${'y'.repeat(60)}.evil.example`;
+    const { text } = await openPage(await newApp({}, `https://${host}/callback`));
+    expect(text).toContain(`<bdi>${host}</bdi>`);
+  });
+
   it('lets the browser go back to an app on this machine, and to no other', async () => {
     const app = await newApp({}, 'http://127.0.0.1/callback');
     const { headers } = await openPage(app, { redirect_uri: 'http://127.0.0.1:5123/callback' });
@@ -157,6 +163,7 @@ describe('a decision', () => {
     { what: 'a revoked key', status: 401, key: () => revoked() },
     { what: 'a key that may not read', status: 403, key: unreading },
     { what: 'nothing ticked', status: 422, key: () => client.key, scopes: [] },
+    { what: 'no reading ticked', status: 422, key: () => client.key, scopes: ['requests:write'] },
   ];
   it.each(wrong)('with $what shows the page again, good for one more try', async (how) => {
     const { status, key, scopes = ['requests:read'] } = how;

@@ -28,7 +28,8 @@ beforeAll(async () => {
   client = await newClient();
 });
 
-const CHALLENGE = `Bearer resource_metadata="${HERE}/.well-known/oauth-protected-resource/mcp"`;
+const METADATA = `Bearer resource_metadata="${HERE}/.well-known/oauth-protected-resource/mcp"`;
+const CHALLENGE = `${METADATA}, scope="requests:read requests:write"`;
 
 const errorOf = async (answer: Response) => {
   const { error } = await answer.json<{ error: string }>();
@@ -68,6 +69,18 @@ describe('who comes without a token', () => {
     }
     const elsewhere = await http('GET', '/v1/me', { headers: { authorization: `Bearer ${app}` } });
     expect([elsewhere.status, elsewhere.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  });
+
+  it('with a token that may not read is told which scope it lacks', async () => {
+    const app = await newApp();
+    const page = await openPage(app, { scope: 'requests:write' });
+    const back = sentBack(await decide(page, { key: client.key, scopes: ['requests:write'] }));
+    const code = back.searchParams.get('code') ?? '';
+    const { access_token: token } = await tokensIn(await exchange(app, code));
+    const denied = await mcp(token);
+    const fault = 'error="insufficient_scope", scope="requests:read"';
+    expect(denied.status).toBe(403);
+    expect(denied.headers.get('www-authenticate')).toBe(`${METADATA}, ${fault}`);
   });
 
   it('is not led anywhere over plain http, but to this machine', async () => {
@@ -195,7 +208,8 @@ describe('a registration', () => {
   });
 
   it('has a bound', async () => {
-    expect((await register({ client_name: 'x'.repeat(20_000) })).status).toBe(413);
+    const tooLong = await register({ client_name: 'x'.repeat(20_000) });
+    expect(await errorOf(tooLong)).toEqual([413, 'invalid_request']);
   });
 
   it('is not to be had any number of times from one address', ACROSS_A_MINUTE, async () => {
@@ -203,6 +217,8 @@ describe('a registration', () => {
     await spend('oauth', address, 1);
     const headers = { 'cf-connecting-ip': address };
     expect((await register({}, headers)).status).toBe(201);
-    expect((await register({}, headers)).status).toBe(429);
+    const refused = await register({}, { ...headers, origin: 'https://inspector.example.com' });
+    expect(refused.headers.get('access-control-allow-origin')).toBe('*');
+    expect(await errorOf(refused)).toEqual([429, 'temporarily_unavailable']);
   });
 });

@@ -215,7 +215,10 @@ describe('the key behind it', () => {
     const { app, access_token, refresh_token } = await letIn(owner);
     await admin('POST', `/users/${owner.userId}/suspend`);
     expect(await statusOf(access_token)).toBe(403);
-    expect((await refresh(app, refresh_token)).status).toBe(400);
+    const renewed = await refresh(app, refresh_token);
+    expect(renewed.status).toBe(400);
+    // The word by which the official client keeps its registration and its tokens.
+    expect(await renewed.json()).toMatchObject({ error: 'temporarily_unavailable' });
     await admin('POST', `/users/${owner.userId}/resume`);
     expect(await statusOf(access_token)).toBe(200);
     expect((await refresh(app, refresh_token)).status).toBe(200);
@@ -299,6 +302,9 @@ describe('while KV is away', () => {
     ]);
     expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
     expect(answers[0]?.headers.get('retry-after')).toBe('5');
+    for (const answer of answers.slice(1, 4)) {
+      expect(await answer.json()).toMatchObject({ error: 'temporarily_unavailable' });
+    }
     expect((await mcp(client.key)).status).toBe(200);
   });
 

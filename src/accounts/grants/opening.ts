@@ -1,8 +1,9 @@
 /** Where an app's access token opens something, and for whom it then stands. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import { AppError } from '../../platform/errors';
 import type { HttpEnv } from '../../platform/http';
 import type { GrantCredential, Whence } from '../types';
-import { audienceAt, grantPropsSchema } from './types';
+import { audienceAt, grantPropsSchema, grantScopes } from './types';
 
 /** Null for what is no token, or none any more, or one for something else. */
 export type OpenGrant = (brought: {
@@ -33,11 +34,20 @@ export function takeGrants(app: OpenAPIHono<HttpEnv>): void {
     const audience = audienceAt(c.get('origin'));
     if (audience !== null) c.set('asking', { ...c.get('asking'), audience });
     await next();
-    if (c.res.status !== 401 || audience === null) return;
+    if (audience === null) return;
     const metadata = `resource_metadata="${c.get('origin')}${METADATA_PATH}"`;
-    const isFaulty = c.req.header('authorization') !== undefined;
-    const fault = isFaulty ? ', error="invalid_token"' : '';
-    c.header('www-authenticate', `Bearer ${metadata}${fault}`);
+    if (c.res.status === 401) {
+      const isFaulty = c.req.header('authorization') !== undefined;
+      const fault = isFaulty ? ', error="invalid_token"' : '';
+      const scope = grantScopes.join(' ');
+      c.header('www-authenticate', `Bearer ${metadata}, scope="${scope}"${fault}`);
+    }
+    // An app may ask its user for more (RFC 6750, section 3.1).
+    const lacking = c.error instanceof AppError ? c.error.details.scope : undefined;
+    if (lacking !== undefined) {
+      const fault = `error="insufficient_scope", scope="${lacking}"`;
+      c.header('www-authenticate', `Bearer ${metadata}, ${fault}`);
+    }
   });
 }
 
