@@ -5,7 +5,7 @@ import type { ImageView } from '../images/types';
 import type { JsonObject } from '../platform/json';
 import type { RequestState } from '../requests/types';
 import type { PresentRequest, RequestView } from '../requests/view';
-import { base64Of } from './base64';
+import { imageJson, membersOf } from './base64';
 import type { Wanted } from './translate';
 
 export interface AnswerDeps {
@@ -66,7 +66,6 @@ export async function* completedEvents(asked: Asked, deps: AnswerDeps): AsyncGen
 export const eventPrefix = ({ endpoint }: Wanted) =>
   endpoint === 'edits' ? 'image_edit' : 'image_generation';
 
-/** A JSON object whose last member is the image. */
 async function* withImage(
   members: JsonObject,
   { id }: Pick<ImageView, 'id'>,
@@ -76,13 +75,8 @@ async function* withImage(
   const asked = { ifNoneMatch: null, ifModifiedSince: null, ifRange: null, range: null };
   const opened = await images.open({ id, viewer, now: now(), asked, headOnly: false });
   if (!('body' in opened) || opened.body === null) throw new Error('an image without its bytes');
-  const before = membersOf(members);
-  yield `{${before}${before === '' ? '' : ','}"b64_json":"`;
-  yield* base64Of(opened.body);
-  yield '"}';
+  yield* imageJson(members, opened.body);
 }
-
-const membersOf = (members: JsonObject) => JSON.stringify(members).slice(1, -1);
 
 /** What the images are, and what the dialect has no names for. */
 function describe(view: RequestView, wanted: Wanted): JsonObject {

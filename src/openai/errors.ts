@@ -197,31 +197,33 @@ function retryHeaders({ status }: Entry, { retryAfterMs }: ErrorDetails): Record
 }
 
 /** Names of ours that a client of this dialect has never written. */
-const theirNames: Readonly<Record<string, string>> = {
-  width: 'size',
-  height: 'size',
-  aspect_ratio: 'size',
-  previews: 'partial_images',
-};
+const theirNames: ReadonlyMap<string, string> = new Map([
+  ['width', 'size'],
+  ['height', 'size'],
+  ['aspect_ratio', 'size'],
+  ['previews', 'partial_images'],
+]);
 
 function parameterFor(path: string): string | null {
   const [first = '', second] = path.split('.');
   if (first === 'metadata') return second ?? null;
   if (first === 'provider_options') return null;
-  return theirNames[first] ?? (first || null);
+  return theirNames.get(first) ?? (first || null);
 }
 
 function sentence(message: string, { errors = [], extensions }: ErrorDetails): string {
   if (extensions?.[WORDS]) return message;
-  const faulty = errors.slice(0, 5).map(({ path, message: why }) => {
+  const faulty = errors.map(({ path, message: why }) => {
     const name = parameterFor(path);
     return name === null ? `${why}.` : `'${name}': ${why}.`;
   });
+  // The message itself names the fields that are ours.
+  if (faulty.length > 0) return [...new Set(faulty)].slice(0, 5).join(' ');
   const targets = Array.isArray(extensions?.targets) ? extensions.targets : [];
   const passedOver = targets
     .slice(0, 5)
     .map(({ provider, model, reason }) => `${provider}/${model}: ${reason}.`);
-  return [message, ...faulty, ...passedOver].join(' ');
+  return [message, ...passedOver].join(' ');
 }
 
 function moderationOf({ moderation }: JsonObject): { readonly moderation_details?: JsonObject } {
@@ -264,6 +266,19 @@ export const notAForm = () =>
 
 export const malformedForm = () =>
   new AppError('malformed_json', 'The body cannot be read as multipart/form-data.');
+
+export const formTooManyParts = (maxParts: number) =>
+  new AppError('invalid_request', `The form has more than ${maxParts} parts.`);
+
+/** Nobody hears it. */
+export const clientGone = () =>
+  new AppError('malformed_json', 'The client hung up before its call was accepted.');
+
+/** Tried again by the official clients, once the others had their time. */
+export const tooManyForms = () =>
+  new AppError('unavailable', 'Too many large forms come in at once. Try again.', {
+    retryAfterMs: 2_000,
+  });
 
 export const formTooLarge = (maxBytes: number) =>
   new AppError('payload_too_large', `The body is larger than ${maxBytes} bytes.`);

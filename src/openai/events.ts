@@ -1,9 +1,10 @@
 /** A call with `stream`: server-sent events with OpenAI's names, until the last image is there. */
 import { STREAM_HEADERS } from '../requests/event-stream';
-import type { Preview } from '../requests/types';
+import { MAX_PREVIEW_BYTES, type Preview } from '../requests/types';
 import { eventPrefix } from './answer';
+import { imageJson, slicesOf } from './base64';
 import type { Failure } from './errors';
-import { type Ended, isHeld, type LineTiming, orAfter, stream } from './lines';
+import { type Ended, isHeld, type Leaving, type LineTiming, orAfter, stream } from './lines';
 import type { Wanted } from './translate';
 
 export interface Followed {
@@ -13,8 +14,10 @@ export interface Followed {
   readonly now: () => number;
 }
 
-export const imageEvents = (followed: Followed, timing: Pick<LineTiming, 'beatMs'>): Response =>
-  stream(eventsOf(followed, timing), STREAM_HEADERS);
+export const imageEvents = (
+  followed: Followed,
+  line: Pick<LineTiming, 'beatMs'> & Leaving,
+): Response => stream(eventsOf(followed, line), STREAM_HEADERS, line);
 
 async function* eventsOf(
   { wanted, awaitEnd, now }: Followed,
@@ -24,6 +27,7 @@ async function* eventsOf(
   let wake = () => {};
   const ended = awaitEnd((preview) => {
     shown.push(preview);
+    dropOldest(shown);
     wake();
   });
   // The headers leave with the first of these.
@@ -33,7 +37,9 @@ async function* eventsOf(
       wake = () => resolve(null);
     });
     const next = shown.length > 0 ? null : await orAfter(beatMs, Promise.race([ended, woken]));
-    for (const preview of shown.splice(0)) yield partialEvent(preview, wanted, now());
+    for (let preview = shown.shift(); preview; preview = shown.shift()) {
+      yield* partialEvent(preview, wanted, now());
+    }
     if (isHeld(next)) yield ': waiting\n\n';
     else if (next !== null) return yield* lastEvents(next);
   }
@@ -44,10 +50,20 @@ async function* lastEvents(ended: Ended): AsyncGenerator<string> {
   else yield* ended.text;
 }
 
-function partialEvent(preview: Preview, wanted: Wanted, now: number): string {
+/** What waits for a slow client is no more than the largest preview. */
+function dropOldest(shown: Preview[]): void {
+  let bytes = shown.reduce((sum, preview) => sum + preview.bytes.byteLength, 0);
+  while (bytes > MAX_PREVIEW_BYTES) bytes -= shown.shift()?.bytes.byteLength ?? bytes;
+}
+
+async function* partialEvent(
+  preview: Preview,
+  wanted: Wanted,
+  now: number,
+): AsyncGenerator<string> {
   const { size, options } = wanted;
   const type = `${eventPrefix(wanted)}.partial_image`;
-  const data = {
+  const members = {
     type,
     created_at: Math.floor(now / 1000),
     partial_image_index: preview.index,
@@ -55,9 +71,10 @@ function partialEvent(preview: Preview, wanted: Wanted, now: number): string {
     quality: options.quality ?? 'auto',
     background: options.background ?? 'auto',
     output_format: preview.mediaType.replace('image/', ''),
-    b64_json: Buffer.from(preview.bytes).toString('base64'),
   };
-  return `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+  yield `event: ${type}\ndata: `;
+  yield* imageJson(members, slicesOf(preview.bytes));
+  yield '\n\n';
 }
 
 /** What the official clients throw as an APIError. */

@@ -15,12 +15,21 @@ export interface LineTiming {
   readonly commitAfterMs: number;
   /** Between signs of life: several to a minute, as one may be late. */
   readonly beatMs: number;
+  /** How long a client may take nothing before it is given up, and what it holds is let go. */
+  readonly stallMs: number;
+}
+
+/** What becomes of a line whose client takes no more of it. */
+export interface Leaving extends Pick<LineTiming, 'stallMs'> {
+  /** Also when it has hung up. */
+  readonly onLeft: () => void;
 }
 
 export const LINE_TIMING: LineTiming = {
   holdMs: 600_000,
   commitAfterMs: 50_000,
   beatMs: 15_000,
+  stallMs: 60_000,
 };
 
 export type Ended =
@@ -39,13 +48,13 @@ const HELD = Symbol('held');
 /** @param ended must not reject: what goes wrong is a failure to be told. */
 export async function holdLine(
   ended: Promise<Ended>,
-  { commitAfterMs, beatMs }: Pick<LineTiming, 'commitAfterMs' | 'beatMs'>,
+  line: Pick<LineTiming, 'commitAfterMs' | 'beatMs'> & Leaving,
 ): Promise<Response> {
-  const early = await orAfter(commitAfterMs, ended);
-  if (early === HELD) return stream(late(ended, beatMs), HEADERS);
+  const early = await orAfter(line.commitAfterMs, ended);
+  if (early === HELD) return stream(late(ended, line.beatMs), HEADERS, line);
   return early.outcome === 'failure'
     ? responseOf(early.failure)
-    : stream(early.text, { 'content-type': 'application/json' });
+    : stream(early.text, { 'content-type': 'application/json' }, line);
 }
 
 async function* late(ended: Promise<Ended>, beatMs: number): AsyncGenerator<string> {
@@ -75,20 +84,33 @@ export async function orAfter<T>(ms: number, work: Promise<T>): Promise<T | type
 export const isHeld = (answer: unknown): answer is typeof HELD => answer === HELD;
 
 /** Read only as fast as the client takes it. */
-export function stream(text: Text, headers: Readonly<Record<string, string>>): Response {
+export function stream(
+  text: Text,
+  headers: Readonly<Record<string, string>>,
+  { stallMs, onLeft }: Leaving,
+): Response {
   const encoder = new TextEncoder();
   const parts = text[Symbol.asyncIterator]();
+  let stalling: ReturnType<typeof setTimeout> | undefined;
+  const leave = () => {
+    clearTimeout(stalling);
+    onLeft();
+    // A part that is being waited for comes first: nobody waits for that.
+    parts.return?.().catch(() => {});
+  };
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        clearTimeout(stalling);
         const { done, value } = await parts.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        if (done) return controller.close();
+        controller.enqueue(encoder.encode(value));
+        stalling = setTimeout(() => {
+          controller.error(new Error('the client takes nothing'));
+          leave();
+        }, stallMs);
       },
-      async cancel() {
-        // A part that is being waited for comes first: nobody waits for that.
-        void parts.return?.();
-      },
+      cancel: leave,
     },
     { highWaterMark: 0 },
   );

@@ -8,9 +8,9 @@ import { type HttpEnv, validationHook } from '../platform/http';
 import { readIdempotencyKey } from '../requests/idempotency';
 import { editsRoute, generationsRoute, modelRoute, modelsRoute, variationsRoute } from './contract';
 import { notAnObject, noVariations } from './errors';
-import { readForm } from './form';
+import { createForms } from './form';
 import { presentModels, presentNamed } from './models-view';
-import { answerCall, type OpenAiDeps } from './service';
+import { answerCall, keepFiles, type OpenAiDeps } from './service';
 import { readRetries } from './submit';
 import { translate } from './translate';
 
@@ -21,6 +21,7 @@ export interface OpenAiRouteDeps extends OpenAiDeps {
 
 export function createOpenAiRoutes(deps: OpenAiRouteDeps): OpenAPIHono<HttpEnv> {
   const { authenticate, catalog } = deps;
+  const forms = createForms();
   const app = new OpenAPIHono<HttpEnv>({ defaultHook: validationHook });
 
   // The official clients show it with every error.
@@ -38,16 +39,20 @@ export function createOpenAiRoutes(deps: OpenAiRouteDeps): OpenAPIHono<HttpEnv> 
     const credential = await authenticate.credential(c.get('asking'));
     const body: unknown = await c.req.json();
     if (!isObject(body)) throw notAnObject();
-    const translation = translate('generations', body, { isForm: false });
-    return answerCall({ credential, ...translation, ...callOf(c) }, deps);
+    const { submission, wanted } = translate('generations', body, { isForm: false });
+    return answerCall({ credential, submission, wanted, ...callOf(c) }, deps);
   });
 
   app.openapi(editsRoute, async (c) => {
     // Files are stored before admission: not for a key that is not known to be active.
     const credential = await authenticate.principal(c.get('asking'), 'requests:write');
-    const form = await readForm(c.req.raw, c.get('hungUp'));
-    const translation = translate('edits', form, { isForm: true });
-    return answerCall({ credential, ...translation, ...callOf(c) }, deps);
+    const from = { request: c.req.raw, hungUp: c.get('hungUp') };
+    const { submission, wanted } = await forms.read(from, async (fields) => {
+      const { files, ...translation } = translate('edits', fields, { isForm: true });
+      const kept = await keepFiles({ credential, files }, deps);
+      return { ...translation, submission: { ...translation.submission, ...kept } };
+    });
+    return answerCall({ credential, submission, wanted, ...callOf(c) }, deps);
   });
 
   app.openapi(variationsRoute, async (c) => {

@@ -18,10 +18,11 @@ import { type Ended, holdLine, type LineTiming } from './lines';
 import { submitCall } from './submit';
 import type { Translation } from './translate';
 
-export interface ImageCall extends Translation {
+/** Without its files: a line is held for minutes, and they would be held as long. */
+export interface ImageCall extends Omit<Translation, 'files'> {
   readonly credential: Credential;
   readonly context: SubmitInput['context'];
-  /** See `Call`. */
+  /** Both: see `Call`. */
   readonly retries: number | null;
   readonly hungUp: AbortSignal;
 }
@@ -42,27 +43,33 @@ export interface OpenAiDeps {
 
 /** @throws AppError for a call that is not accepted. */
 export async function answerCall(call: ImageCall, deps: OpenAiDeps): Promise<Response> {
-  const submission = { ...call.submission, ...(await keepFiles(call, deps)) };
-  const submitted = await submitCall({ ...call, submission }, deps);
+  const submitted = await submitCall(call, deps);
   deps.note({
     'X-Foreman-Request-Id': submitted.state.id,
     ...(submitted.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
   });
   const { wanted } = call;
-  if (!wanted.isStreamed) return holdLine(end(call, submitted, deps), deps.timing);
+  const leaving = new AbortController();
+  const hungUp = AbortSignal.any([call.hungUp, leaving.signal]);
+  const line = { ...deps.timing, onLeft: () => leaving.abort() };
+  if (!wanted.isStreamed) return holdLine(end({ ...call, hungUp }, submitted, deps), line);
   const awaitEnd: Parameters<typeof imageEvents>[0]['awaitEnd'] = (onPreview) =>
-    end(call, submitted, deps, (preview) => {
+    end({ ...call, hungUp }, submitted, deps, (preview) => {
       if (preview.index < wanted.partialImages) onPreview(preview);
     });
-  return imageEvents({ wanted, awaitEnd, now: deps.now }, deps.timing);
+  return imageEvents({ wanted, awaitEnd, now: deps.now }, line);
 }
 
-async function keepFiles(
-  { credential: { userId }, files }: ImageCall,
-  { images, now }: OpenAiDeps,
+/**
+ * Fields of the submission that name what was stored.
+ * @throws AppError `invalid_request`, and as `ImageService.keepUpload`.
+ */
+export async function keepFiles(
+  { credential: { userId }, files }: Pick<ImageCall, 'credential'> & Pick<Translation, 'files'>,
+  { images, now }: Pick<OpenAiDeps, 'images' | 'now'>,
 ): Promise<JsonObject> {
   const ids: JsonObject = {};
-  // One after the other: each may be held in memory twice.
+  // One after the other: each may be held a second time meanwhile.
   for (const [name, file] of Object.entries(files)) {
     const image = { body: file.stream(), length: file.size };
     const kept = await images.keepUpload({ userId, image, now: now() });

@@ -12,15 +12,18 @@ import { invalidFields } from '../platform/http';
 import type { JsonObject } from '../platform/json';
 import { fingerprintOf } from '../requests/idempotency';
 import type { Submitted } from '../requests/service';
+import { isTerminal, type RequestState } from '../requests/types';
+import { clientGone } from './errors';
 
 /** No client can send a key with a line break. */
 const OWN = '\nopenai:';
 
 /**
- * A client waits for ten minutes at most and then tries again at once: an older request is not the
- * one whose answer it has lost.
+ * A client that loses its answer tries again within the minute, and a slow line may take the images
+ * for some more: what ended earlier is not the request whose answer it has lost. One that goes on,
+ * or has just come to its deadline, may be however old: a client's tries may last for half an hour.
  */
-const LONGEST_CALL_MS = 15 * 60_000;
+const LONGEST_ANSWER_MS = 15 * 60_000;
 
 export interface Call {
   readonly credential: Credential;
@@ -28,6 +31,7 @@ export interface Call {
   readonly context: SubmitInput['context'];
   /** How often this very call was made before; null for a client that does not count. */
   readonly retries: number | null;
+  readonly hungUp: AbortSignal;
 }
 
 export function readRetries(header: string | undefined): number | null {
@@ -39,7 +43,7 @@ export async function submitCall(
   call: Call,
   deps: { readonly generation: Pick<GenerationService, 'submit'>; readonly now: () => number },
 ): Promise<Submitted> {
-  const { credential, submission: rawBody, context, retries } = call;
+  const { credential, submission: rawBody, context, retries, hungUp } = call;
   const parsed = submissionSchema.safeParse(rawBody);
   if (!parsed.success) throw invalidFields(parsed.error.issues);
   const input = { credential, body: parsed.data, rawBody };
@@ -48,14 +52,20 @@ export async function submitCall(
   }
   const idempotencyKey = OWN + (await fingerprintOf(rawBody));
   const own = { ...input, context: { ...context, idempotencyKey } };
-  const anew = () => deps.generation.submit({ ...own, renewsKey: true });
+  const anew = () => {
+    // Its repetition may be here already, and would not collect what comes behind it.
+    if (hungUp.aborted) throw clientGone();
+    return deps.generation.submit({ ...own, renewsKey: true });
+  };
   if (retries === 0) return anew();
   const collected = await deps.generation.submit(own).catch((fault: unknown) => {
-    // An earlier request of the same body has been deleted: it was not this call's.
-    if (fault instanceof AppError && fault.code === 'gone') return null;
+    // An earlier request of the same body has been deleted, lately or long ago: it was not this call's.
+    if (fault instanceof AppError && /^(gone|not_found)$/.test(fault.code)) return null;
     throw fault;
   });
   if (!collected) return anew();
-  const isOlder = deps.now() - collected.state.createdAt > LONGEST_CALL_MS;
-  return collected.replayed && isOlder ? anew() : collected;
+  return collected.replayed && isOver(collected.state, deps.now()) ? anew() : collected;
 }
+
+const isOver = (state: RequestState, now: number) =>
+  isTerminal(state) && now - state.completedAt > LONGEST_ANSWER_MS;

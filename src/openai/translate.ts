@@ -33,7 +33,8 @@ export interface Translation {
 }
 
 /**
- * @param given by name; null counts as left out, as it does with OpenAI.
+ * @param given by name; null counts as left out, as it does with OpenAI. In a form that is an empty
+ * field: OpenAI's Python client writes None so.
  * @throws AppError `invalid_request`, which names the parameter.
  */
 export function translate(
@@ -46,7 +47,7 @@ export function translate(
   for (const [name, value] of Object.entries(given)) {
     const parameter = table.get(name);
     if (!parameter) throw unknownParameter(name);
-    if (value === null) continue;
+    if (value === null || (isForm && value === '')) continue;
     const { takes, fromText, becomes } = parameter;
     const parsed = takes.safeParse(isForm && typeof value === 'string' ? fromText(value) : value);
     if (!parsed.success) throw invalidParameter(name, parsed.error.issues[0]?.message ?? '');

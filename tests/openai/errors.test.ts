@@ -92,10 +92,13 @@ describe('a failure', () => {
     ['metadata.user', 'user'],
     ['provider_options', null],
     ['prompt', 'prompt'],
+    ['__proto__', '__proto__'],
+    ['constructor', 'constructor'],
   ])('about %s names %s', (path, param) => {
-    const details = { errors: [{ path, message: 'is wrong' }] };
-    const { error } = failureOf({ code: 'invalid_request', message: 'Not valid.', details }).body;
+    const errors = Array(2).fill({ path, message: 'is wrong' });
+    const fault = { code: 'invalid_request', message: `Not valid: ${path}.`, details: { errors } };
+    const { error } = failureOf(fault).body;
     expect(error.param).toBe(param);
-    expect(error.message).toContain('is wrong');
+    expect(error.message).toBe(param === null ? 'is wrong.' : `'${param}': is wrong.`);
   });
 });

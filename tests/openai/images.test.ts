@@ -321,6 +321,24 @@ describe('a held line', () => {
     expect((await client.reached(id)).status).toBe('succeeded');
     expect((await made(await generate(asked, headers))).foreman.request_id).toBe(id);
   });
+
+  it('that a client takes no more of is let go, and the request goes on', async () => {
+    const gate = held();
+    openai(gate.answer);
+    const call = app({ commitAfterMs: 0, stallMs: 5 });
+    const response = await call(GENERATIONS, { model: 'gpt-image-1', prompt: 'untaken' });
+    const id = response.headers.get('x-foreman-request-id') ?? '';
+    const watched = (times: number) =>
+      until(async () => {
+        const sockets = await client.sql((_, state) => state.getWebSockets(id).length);
+        expect(sockets).toBe(times);
+      });
+    await watched(1);
+    await response.body?.getReader().read();
+    await watched(0);
+    gate.open();
+    expect((await client.reached(id)).status).toBe('succeeded');
+  });
 });
 
 const PNG =

@@ -5,8 +5,10 @@ import type { ImageView } from '../../src/images/types';
 import { type AnswerDeps, imagesBody } from '../../src/openai/answer';
 import { base64Of } from '../../src/openai/base64';
 import { failureOf } from '../../src/openai/errors';
+import { imageEvents } from '../../src/openai/events';
 import { type Ended, holdLine, stream } from '../../src/openai/lines';
 import type { Wanted } from '../../src/openai/translate';
+import { MAX_PREVIEW_BYTES, type Preview } from '../../src/requests/types';
 import { createPresentRequest } from '../../src/requests/view';
 import { queued } from '../support/states';
 
@@ -30,8 +32,19 @@ const streamOf = (chunks: readonly Uint8Array[]) =>
     },
   });
 
-const PATIENT = { commitAfterMs: 60_000, beatMs: 60_000 };
-const SHORT = { commitAfterMs: 0, beatMs: 1 };
+const STAYING = { stallMs: 60_000, onLeft: () => {} };
+const PATIENT = { commitAfterMs: 60_000, beatMs: 60_000, ...STAYING };
+const SHORT = { commitAfterMs: 0, beatMs: 1, ...STAYING };
+
+const wanted: Wanted = {
+  endpoint: 'generations',
+  format: 'b64_json',
+  isStreamed: false,
+  partialImages: 0,
+  size: 'auto',
+  options: {},
+  warnings: [],
+};
 
 describe('a line', () => {
   it('that is answered early has the true status', async () => {
@@ -71,6 +84,47 @@ describe('a line', () => {
   });
 });
 
+describe('a client that takes no more', () => {
+  async function* endless(onEnd: () => void) {
+    try {
+      for (;;) yield 'part';
+    } finally {
+      onEnd();
+    }
+  }
+
+  it.each(['hangs up', 'reads nothing'])('and %s lets go of all that it held', async (how) => {
+    const left = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const stallMs = how === 'hangs up' ? 60_000 : 1;
+    const { body } = stream(endless(ended.resolve), {}, { stallMs, onLeft: left.resolve });
+    const reader = body?.getReader() ?? expect.fail('no body');
+    await reader.read();
+    if (how === 'hangs up') await reader.cancel();
+    await Promise.all([left.promise, ended.promise]);
+    if (how === 'reads nothing') await expect(reader.read()).rejects.toThrow('takes nothing');
+  });
+
+  it('is shown the newest previews of those that it had no time for', async () => {
+    const preview = (index: number, size: number): Preview => ({
+      ...{ attempt: 1, index, mediaType: 'image/png', bytes: new Uint8Array(size).fill(index) },
+    });
+    const awaitEnd = async (onPreview: (preview: Preview) => void): Promise<Ended> => {
+      onPreview(preview(0, MAX_PREVIEW_BYTES - 3));
+      onPreview(preview(1, 5));
+      onPreview(preview(2, 5));
+      return images;
+    };
+    const streamed = { ...wanted, isStreamed: true, partialImages: 3 };
+    const text = await imageEvents({ wanted: streamed, awaitEnd, now: () => 1 }, SHORT).text();
+    const data = [...text.matchAll(/^data: (.*)$/gm)].map(([, json = '']) => JSON.parse(json));
+    expect(data).toMatchObject([
+      { partial_image_index: 1, b64_json: 'AQEBAQE=' },
+      { partial_image_index: 2, b64_json: 'AgICAgI=' },
+    ]);
+  });
+});
+
 describe('an answer with many large images', () => {
   const CHUNK = 65_536;
   const IMAGE = 32 * CHUNK;
@@ -101,17 +155,8 @@ describe('an answer with many large images', () => {
       present: createPresentRequest(() => ({ images })),
       now: Date.now,
     };
-    const wanted: Wanted = {
-      endpoint: 'generations',
-      format: 'b64_json',
-      isStreamed: false,
-      partialImages: 0,
-      size: 'auto',
-      options: {},
-      warnings: [],
-    };
     const asked = { state, viewer: state.userId, wanted };
-    const response = stream(imagesBody(asked, deps), {});
+    const response = stream(imagesBody(asked, deps), {}, STAYING);
     let taken = 0;
     let most = 0;
     for await (const part of response.body ?? []) {

@@ -87,8 +87,11 @@ describe('what a call says', () => {
 
   it('is read out of the text of a form, and files are kept apart', () => {
     const given = { n: '2', stream: 'true', output_compression: '7', output_format: 'webp' };
+    // OpenAI's Python client writes None so.
+    const none = { size: '', quality: '', user: '' };
     const { submission, files, wanted } = read('edits', {
       ...given,
+      ...none,
       input_fidelity: 'high',
       mask: png,
     });
@@ -158,6 +161,7 @@ describe('a parameter is refused by name', () => {
   it.each<[object, object]>([
     [{ image: 'text' }, invalid('image')],
     [{ image: null }, { code: 'missing_required_parameter', param: 'image' }],
+    [{ prompt: '' }, { code: 'missing_required_parameter', param: 'prompt' }],
     [{ n: '2.5' }, invalid('n')],
     [{ n: '9' }, invalid('n')],
     [{ markup: png }, invalid('markup')],
