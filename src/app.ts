@@ -23,6 +23,7 @@ import { createOwnerRoutes } from './images/owner-routes';
 import { createImageRoutes } from './images/routes';
 import type { Register } from './mcp/caller';
 import { createMcpRoutes } from './mcp/routes';
+import { inOAuthWords, isForApps } from './oauth/errors';
 import { createOAuthRoutes } from './oauth/routes';
 import { openAiError } from './openai/errors';
 import { isOpenAiPath } from './openai/paths';
@@ -144,6 +145,7 @@ export function createApp(services: Services, beside?: Register): App {
     logFault(log, fault, { correlation_id: correlationId, method, route: c.req.routePath });
     const { problem, details } = problemOf(fault, correlationId);
     if (isOpenAiPath(c.req.path)) return openAiError(problem, details);
+    if (isForApps(c.req.path)) return problemResponse(problem, inOAuthWords(problem, details));
     return problemResponse(problem, details);
   });
   return app;

@@ -1,12 +1,14 @@
 /** What came of a request, to where it is wanted: files, stdout, the eye. */
+import { dirname } from 'node:path';
 import type { Foreman } from '../client/foreman';
 import type { ForemanRequest, Image } from '../client/types';
 import { SaveError, UsageError } from './fault';
-import { fileNames, knownFileNames, misnamed, TO_STDOUT } from './file-names';
-import { isDirectory, refuseExisting, saveFile } from './files';
+import { fileNames, knownFileNames, meansDirectory, misnamed, TO_STDOUT } from './file-names';
+import { isDirectory, refuseExisting, refuseUnwritable, saveFile } from './files';
 import { showPreviews, wantsPreview } from './preview';
 import { renderImages, renderSaved, renderSummary } from './request-text';
 import type { Session } from './session';
+import { plain } from './text';
 
 export interface DeliveryOptions {
   readonly out?: string;
@@ -28,6 +30,7 @@ export async function checkDelivery(
   if (out !== TO_STDOUT) {
     const target = { out, isDirectory: await isDirectory(out) };
     if (!force) await refuseExisting(knownFileNames(target, count));
+    await refuseUnwritable(meansDirectory(target) ? out : dirname(out));
     return;
   }
   if (output.isJson) throw new UsageError('--out - and --json both want stdout; choose one.');
@@ -46,7 +49,9 @@ export async function deliver(
   const { terminal, output } = session;
   const { images } = request;
   if (!output.isJson) {
-    for (const warning of request.warnings) await terminal.stderr.write(`warning: ${warning}\n`);
+    for (const warning of request.warnings) {
+      await terminal.stderr.write(`warning: ${plain(warning)}\n`);
+    }
   }
   if (options.out === TO_STDOUT) {
     const [only, ...others] = images;

@@ -102,8 +102,7 @@ function adviceFor({ status, code, retryAfterMs }: ForemanError, situation: Situ
       'Give a key that is valid there: --key or FOREMAN_API_KEY; for keys, --token or FOREMAN_ADMIN_TOKEN.',
     ];
   }
-  if (status === 404)
-    return ['`foreman list` shows what there is; ids are not shared between users.'];
+  if (status === 404) return ['`list` shows what there is; ids are not shared between users.'];
   if (code === 'unknown_model') return ['`foreman models` shows those there are.'];
   if (code === 'idempotency_mismatch')
     return ['Use another --idempotency-key, or ask for the same again.'];

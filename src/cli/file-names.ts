@@ -17,7 +17,7 @@ interface Target {
   readonly isDirectory: boolean;
 }
 
-const meansDirectory = ({ out, isDirectory }: Target) => isDirectory || /[/\\]$/.test(out);
+export const meansDirectory = ({ out, isDirectory }: Target) => isDirectory || /[/\\]$/.test(out);
 
 /** `name.png`, or for several `name-1.png`, `name-2.png`…; in a directory the image's id. */
 export function fileNames(
@@ -26,10 +26,13 @@ export function fileNames(
 ): string[] {
   return images.map(({ id, media_type: type }, index) => {
     const extension = extensions[type] ?? '';
-    if (meansDirectory(target)) return join(target.out, `${id}${extension}`);
+    if (meansDirectory(target)) return join(target.out, `${nameOf(id)}${extension}`);
     return numbered(target.out, { extension, index, count: images.length });
   });
 }
+
+/** Whatever a server calls its image, its file is in the directory that was named. */
+const nameOf = (id: string) => id.replace(/[^\w-]/g, '_');
 
 /** Those that are known before there is an image; none when the media type decides. */
 export function knownFileNames(target: Target, count: number): string[] {

@@ -1,7 +1,18 @@
 /** Reading what is sent and keeping what comes: a file is there whole, or not at all. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import {
+  access,
+  constants,
+  link,
+  lstat,
+  mkdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { SaveError, UsageError } from './fault';
 
 export async function isDirectory(path: string): Promise<boolean> {
@@ -11,8 +22,28 @@ export async function isDirectory(path: string): Promise<boolean> {
 /** Before anything is paid for. @throws UsageError */
 export async function refuseExisting(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
-    if (await stat(path).catch(() => null)) throw new UsageError(existsAlready(path));
+    if (await lstat(path).catch(() => null)) throw new UsageError(existsAlready(path));
   }
+}
+
+const DENIALS = ['EACCES', 'EPERM', 'EROFS'];
+
+/** Whether files can come to be in a folder that may have to be made. @throws UsageError */
+export async function refuseUnwritable(folder: string): Promise<void> {
+  const nearest = await nearestOf(resolve(folder));
+  const denial = await access(nearest, constants.W_OK | constants.X_OK).then(() => '', codeOf);
+  const fault = (await isDirectory(nearest)) ? denial : 'ENOTDIR';
+  if (fault !== 'ENOTDIR' && !DENIALS.includes(fault)) return;
+  throw new UsageError(`Nothing can be written to ${folder} (${fault}).`);
+}
+
+/** Itself, or the one above it that there is. */
+async function nearestOf(path: string): Promise<string> {
+  const isMissing = await stat(path).then(
+    () => false,
+    (error: unknown) => codeOf(error) === 'ENOENT',
+  );
+  return isMissing && dirname(path) !== path ? nearestOf(dirname(path)) : path;
 }
 
 /** @throws UsageError */
@@ -34,7 +65,7 @@ export async function saveFile(
   { mayReplace }: { readonly mayReplace: boolean },
 ): Promise<void> {
   const folder = dirname(path);
-  const written = join(folder, `.${basename(path)}.${randomUUID()}.part`);
+  const written = join(folder, `.foreman-${randomUUID()}.part`);
   try {
     await mkdir(folder, { recursive: true });
     await writeFile(written, bytes, { flag: 'wx' });
@@ -43,7 +74,7 @@ export async function saveFile(
     if (error instanceof SaveError) throw error;
     throw new SaveError(`${path} cannot be written (${codeOf(error)}).`);
   } finally {
-    await rm(written, { force: true });
+    await rm(written, { force: true }).catch(() => {});
   }
 }
 

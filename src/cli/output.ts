@@ -1,6 +1,7 @@
 /** Where a command's words go: results to stdout, everything else to stderr. */
 import { createPaint, type Paint } from './paint';
 import { hasColour, type Terminal } from './terminal';
+import { jsonText } from './text';
 
 export interface Output {
   /** With `--json` stdout has documents only, and stderr nothing but the problem that ended it. */
@@ -23,8 +24,7 @@ export function createOutput(terminal: Terminal, isJson: boolean): Output {
     isJson,
     paint: createPaint(hasColour(stdout, env)),
     width: stdout.isTTY ? stdout.columns : UNBOUNDED,
-    result: ({ json, text }) =>
-      stdout.write(isJson ? `${JSON.stringify(json, null, 2)}\n` : text()),
-    line: (document) => stdout.write(`${JSON.stringify(document)}\n`),
+    result: ({ json, text }) => stdout.write(isJson ? `${jsonText(json, 2)}\n` : text()),
+    line: (document) => stdout.write(`${jsonText(document)}\n`),
   };
 }

@@ -5,6 +5,7 @@
 import type { Foreman } from '../client/foreman';
 import type { Image } from '../client/types';
 import { hasColour, type Terminal } from './terminal';
+import { plain } from './text';
 
 /** A width that copies come in; more than that no terminal shows in half its height. */
 const COPY_WIDTH = 512;
@@ -35,7 +36,7 @@ export async function showPreviews(
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    await terminal.stderr.write(`No preview: ${reason}\n`);
+    await terminal.stderr.write(`No preview: ${plain(reason)}\n`);
   }
 }
 

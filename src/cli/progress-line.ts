@@ -6,6 +6,7 @@ import type { ForemanRequest } from '../client/types';
 import { createPaint } from './paint';
 import { describeChange, type Progress, progressOf, renderProgress } from './progress';
 import { hasColour, type Terminal } from './terminal';
+import { plain } from './text';
 
 export interface ProgressLine {
   update(request: ForemanRequest): void;
@@ -37,7 +38,7 @@ function lineByLine({ stderr }: Terminal): ProgressLine {
       if (last === null || describeChange(last) !== text) void stderr.write(`${text}\n`);
       last = next;
     },
-    note: (text) => void stderr.write(`${text}\n`),
+    note: (text) => void stderr.write(`${plain(text)}\n`),
     end() {},
   };
 }
@@ -61,7 +62,7 @@ function inPlace(terminal: Terminal): ProgressLine {
       stop ??= terminal.every(REDRAW_MS, draw);
     },
     note(text) {
-      void stderr.write(`${progress === null ? '' : CLEAR}${paint('dim', text)}\n`);
+      void stderr.write(`${progress === null ? '' : CLEAR}${paint('dim', plain(text))}\n`);
       draw();
     },
     end() {

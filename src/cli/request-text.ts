@@ -108,6 +108,6 @@ export function renderSummary(request: ForemanRequest, paint: Paint): string {
   const { completed_at: end, created_at: begin } = request;
   const took = end === null ? '' : ` in ${durationText(Date.parse(end) - Date.parse(begin))}`;
   const maker = request.images[0]?.provider ?? request.model;
-  const text = `${request.id}: ${counted(request.images.length, 'image')} by ${plain(maker)}${took}, ${usdText(request.cost_usd)}`;
-  return `${paint('dim', text)}\n`;
+  const text = `${request.id}: ${counted(request.images.length, 'image')} by ${maker}${took}, ${usdText(request.cost_usd)}`;
+  return `${paint('dim', plain(text))}\n`;
 }

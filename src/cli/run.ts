@@ -13,6 +13,7 @@ import {
   urlOf,
 } from './session';
 import { hasColour, type Terminal } from './terminal';
+import { jsonText } from './text';
 
 type Work<Options> = (
   session: Session,
@@ -96,7 +97,7 @@ async function tell(
   { isJson }: { readonly isJson: boolean },
 ): Promise<void> {
   const text = isJson
-    ? `${JSON.stringify(fault.problem, null, 2)}\n`
+    ? `${jsonText(fault.problem, 2)}\n`
     : renderFault(fault, createPaint(hasColour(stderr, env)));
   // Nobody reads it any more.
   await stderr.write(text).catch(() => {});

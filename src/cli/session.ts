@@ -55,28 +55,39 @@ export function createSession(input: {
     situation,
     foreman: () =>
       connect(
-        required(options.key ?? env.FOREMAN_API_KEY, {
-          what: 'No API key',
+        credential(options.key ?? env.FOREMAN_API_KEY, {
+          what: 'API key',
           how: 'set FOREMAN_API_KEY or give --key. `npm start` prints one for a server on this machine',
         }),
       ),
     operator: () =>
       connect(
-        required(options.token ?? env.FOREMAN_ADMIN_TOKEN, {
-          what: "No operator's token",
+        credential(options.token ?? env.FOREMAN_ADMIN_TOKEN, {
+          what: "operator's token",
           how: 'set FOREMAN_ADMIN_TOKEN or give --token. It is ADMIN_TOKEN of the server',
         }),
       ),
   };
 }
 
-function required(value: string | undefined, { what, how }: { what: string; how: string }): string {
-  if (value) return value;
-  throw new NoCredential(`${what}: ${how}.`);
+/** Looked at here, as `fetch` repeats a header that it refuses, secret and all. */
+function credential(
+  given: string | undefined,
+  { what, how }: { readonly what: string; readonly how: string },
+): string {
+  // As files that are written on Windows end.
+  const value = given?.trim() ?? '';
+  if (value === '') throw new NoCredential(`No ${what}: ${how}.`);
+  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  throw new NoCredential(`The ${what} has characters that none has: ${how}.`);
 }
 
 function checkedUrl(text: string): string {
-  const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
-  if (isHttp) return text;
+  // `URL.parse` is newer than the oldest Node that this runs on.
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.username || url?.password) {
+    throw new UsageError('An address with a name or password in it is not asked; use the key.');
+  }
+  if (url !== null && /^https?:$/.test(url.protocol)) return text;
   throw new UsageError(`"${text}" is no http or https address; see --url and FOREMAN_URL.`);
 }

@@ -10,6 +10,8 @@ export interface Stream {
 export interface Terminal {
   readonly stdout: Stream;
   readonly stderr: Stream;
+  /** Stdin to its end, or a little more than `most` characters of it. */
+  readInput(most: number): Promise<string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Epoch ms. */
   now(): number;

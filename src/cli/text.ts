@@ -1,9 +1,12 @@
 /** Text for terminals. Pure. */
 
-/** C0, DEL and C1: among them what begins an escape sequence. */
-const CONTROL = /\p{Cc}+/gu;
+/**
+ * C0, DEL and C1, among them what begins an escape sequence; and what breaks a line or turns around
+ * the direction in which the rest of it is read.
+ */
+const CONTROL = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
 const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const MARK = /\p{M}|[\u200b-\u200f]/u;
 
 /**
@@ -11,6 +14,13 @@ const MARK = /\p{M}|[\u200b-\u200f]/u;
  * escape sequences, whoever wrote them.
  */
 export const plain = (text: string) => text.replace(CONTROL, ' ').trim();
+
+/** A document for programs, which may be shown on a terminal all the same: C1 and DEL are escaped. */
+export const jsonText = (document: unknown, indent = 0) =>
+  JSON.stringify(document, null, indent).replace(
+    /[\u007f-\u009f]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 /** Columns that a terminal gives a text, as far as that can be known without asking it. */
 export function widthOf(text: string): number {

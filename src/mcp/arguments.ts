@@ -20,8 +20,8 @@ export const waitSeconds = z
   .max(MAX_WAIT_SECONDS)
   .default(USUAL_WAIT_SECONDS)
   .describe(
-    'How long to wait for the end; 0: not at all. Keep it below the time limit of your client, ' +
-      'which is 60 s unless it counts progress',
+    'How many seconds to wait for the end; 0: not at all. Keep it below the time limit of your ' +
+      'client, which is 60 s unless it counts progress',
   );
 
 /** Of the call, not of the submission. */
@@ -45,26 +45,38 @@ export const generateArguments = z.strictObject({
   ),
   negative_prompt: submission.negative_prompt.describe('What the image is not to show'),
   n: submission.n.describe('How many images'),
-  width: submission.width.describe('In pixels, with height'),
+  width: submission.width.describe("In pixels, with height; the model's own size if left out"),
   height: submission.height.describe('In pixels, with width'),
-  aspect_ratio: submission.aspect_ratio.describe('Instead of width and height'),
+  aspect_ratio: submission.aspect_ratio.describe('width:height, instead of width and height'),
   seed: submission.seed.describe('The same seed and input give the same image, where a model can'),
-  steps: submission.steps,
+  steps: submission.steps.describe(
+    "How many steps of diffusion: more take longer and may cost more; the model's own if left out",
+  ),
   num_inference_steps: submission.steps.describe('Another name for steps'),
-  guidance_scale: submission.guidance_scale.describe('How closely to follow the prompt'),
-  output_format: submission.output_format,
-  style: submission.style,
+  guidance_scale: submission.guidance_scale.describe(
+    "How closely to follow the prompt, the higher the closer; the model's own if left out",
+  ),
+  output_format: submission.output_format.describe(
+    "The model's own if left out; list_models has those that it can",
+  ),
+  style: submission.style.describe(
+    'The name of a style of this service, should you have been told one',
+  ),
   provider_options: submission.provider_options,
   fallback_models: submission.fallback_models.describe('Tried in this order when model fails'),
   fallback_on_refusal: submission.fallback_on_refusal,
-  max_cost_usd: submission.max_cost_usd.describe('Refused if it could cost more'),
-  deadline_seconds: submission.deadline_seconds.describe(
-    'It has ended by then, one way or another',
+  max_cost_usd: submission.max_cost_usd.describe(
+    'In US dollars, for all images together: refused if it could cost more',
   ),
-  priority: submission.priority,
+  deadline_seconds: submission.deadline_seconds.describe(
+    'In seconds from now: what has not been made by then expires',
+  ),
+  priority: submission.priority.describe('Among your own requests that wait'),
   retention_hours: submission.retention_hours,
   reuse: submission.reuse,
-  metadata: submission.metadata.describe('Text of yours by name; list_requests filters by it'),
+  metadata: submission.metadata.describe(
+    'Up to 16 texts of yours by name; list_requests filters by them',
+  ),
   ...callArguments,
 });
 
@@ -74,9 +86,12 @@ export const editArguments = generateArguments.extend({
     .unwrap()
     .describe('The image to start from: an image id, a data URL, or an https URL'),
   mask: submission.mask.describe(
-    'Where it may change, in the same ways; not every model takes one',
+    'An image of the same size that says where to repaint, given in the same ways: transparent ' +
+      'with models of OpenAI, white with others. Not every model takes one: see list_models',
   ),
-  strength: submission.strength.describe('How far it may go from the image, 0 to 1'),
+  strength: submission.strength.describe(
+    "How far to go from the image: 0 keeps it, 1 hardly looks at it; the model's own if left out",
+  ),
 });
 
 export type AskedArguments = z.output<typeof generateArguments> | z.output<typeof editArguments>;

@@ -4,9 +4,11 @@ import { invalidFields } from '../platform/http';
 import { pageFields } from '../platform/openapi';
 
 export const pageArguments = {
-  limit: z.int().min(1).max(100).default(10),
+  limit: z.int().min(1).max(100).default(10).describe('How many at most'),
   cursor: pageFields.cursor.describe('next_cursor of the page before'),
 };
+
+export const TIME_FORM = 'A time such as 2026-01-31T12:00:00Z';
 
 /** @throws AppError `invalid_request` */
 export function queryOf<Query extends z.ZodType>(

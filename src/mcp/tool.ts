@@ -42,7 +42,7 @@ export function tool<Input extends z.ZodObject, Output extends z.ZodObject>(
 ): Tool {
   const { name, title, description, annotations } = spec;
   const inputSchema = takingAnything(spec.input);
-  const outputSchema = shown(spec.output, (value) => spec.output['~standard'].validate(value));
+  const outputSchema = takingAnything(spec.output);
   return {
     name,
     put(server, session) {
@@ -51,7 +51,7 @@ export function tool<Input extends z.ZodObject, Output extends z.ZodObject>(
         try {
           const { signal } = context.mcpReq;
           const call = { ...session, signal, tell: tellerFor(context) };
-          return await spec.run(argumentsOf(spec.input, args), call);
+          return checked(await spec.run(argumentsOf(spec.input, args), call), spec.output);
         } catch (fault) {
           return faultResult(fault, session);
         }
@@ -67,20 +67,44 @@ function argumentsOf<Input extends z.ZodObject>(input: Input, args: unknown): z.
   return parsed.data;
 }
 
-/** Arguments are judged by `argumentsOf`: the SDK would tell of a fault without a code. */
-const takingAnything = (schema: z.ZodType) => shown(schema, (value) => ({ value }));
+/** @throws ZodError, a fault of ours: clients refuse data that is not as its schema says. */
+function checked(result: CallToolResult, output: z.ZodObject): CallToolResult {
+  if (!result.isError) output.parse(result.structuredContent);
+  return result;
+}
 
-/** JSON Schema is made once and not per request: it takes longer than most calls. */
-function shown(
-  schema: z.ZodType,
-  validate: StandardSchemaWithJSON['~standard']['validate'],
-): StandardSchemaWithJSON {
-  const made = new Map<'input' | 'output', Record<string, unknown>>();
-  const json = (io: 'input' | 'output') => () => {
-    const known = made.get(io) ?? z.toJSONSchema(schema, { target: 'draft-2020-12', io });
+type Direction = 'input' | 'output';
+type JsonSchema = Record<string, unknown>;
+
+/**
+ * Arguments and answers are judged here: the SDK would tell of a fault without a code, and put none on
+ * record. JSON Schema is made once and not per request: it takes longer than most calls.
+ */
+function takingAnything(schema: z.ZodType): StandardSchemaWithJSON {
+  const made = new Map<Direction, JsonSchema>();
+  const json = (io: Direction) => () => {
+    const known = made.get(io) ?? jsonSchemaOf(schema, io);
     made.set(io, known);
     return { ...known };
   };
+  const validate = (value: unknown) => ({ value });
   const jsonSchema = { input: json('input'), output: json('output') };
   return { '~standard': { version: 1, vendor: 'foreman', validate, jsonSchema } };
 }
+
+/**
+ * Without what only makes it longer, as models read it and pay for it: the pattern of a known format,
+ * and the bounds of every whole number. An answer may have more than the schema says, so that a client
+ * that has kept it takes the answers of a later version.
+ */
+const jsonSchemaOf = (schema: z.ZodType, io: Direction): JsonSchema =>
+  z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
+    io,
+    override({ jsonSchema: part }) {
+      if (part.format !== undefined) delete part.pattern;
+      if (part.minimum === Number.MIN_SAFE_INTEGER) delete part.minimum;
+      if (part.maximum === Number.MAX_SAFE_INTEGER) delete part.maximum;
+      if (io === 'output' && part.additionalProperties === false) delete part.additionalProperties;
+    },
+  });

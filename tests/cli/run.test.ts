@@ -1,6 +1,6 @@
 // Command lines against the Worker itself, with a terminal that only remembers.
 import { exports } from 'cloudflare:workers';
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -31,10 +31,15 @@ interface Called {
 function call(
   client: Pick<Client, 'key'>,
   words: string[],
-  { isTTY = false, env = {} }: { isTTY?: boolean; env?: Record<string, string> } = {},
+  {
+    isTTY = false,
+    env = {},
+    input = '',
+  }: { isTTY?: boolean; env?: Record<string, string>; input?: string } = {},
 ): Called {
   const terminal = fakeTerminal({
     isTTY,
+    input,
     now: () => Date.now(),
     env: { FOREMAN_URL: ORIGIN, FOREMAN_API_KEY: client.key, FOREMAN_ADMIN_TOKEN: TOKEN, ...env },
   });
@@ -81,6 +86,14 @@ describe('generate', () => {
     expect(tiny.code).toBe(0);
   });
 
+  it('says what had no effect, and obeys nothing in it', async () => {
+    const options = JSON.stringify({ '\u001b[2Jx': {} });
+    const words = ['generate', 'a boat', ...SMALL, '--provider-options', options];
+    const { code, stderr } = await ran(await newClient(), words);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('warning: provider_options.')]);
+    expect(stderr).not.toContain('\u001b');
+  });
+
   it('says what a refusal was about, target by target', async () => {
     const client = await newClient();
     const words = ['generate', 'a boat', '--model', 'sketch', '--format', 'webp'];
@@ -94,12 +107,44 @@ describe('generate', () => {
     ['several images to one stream', ['--out', '-', '-n', '2'], false],
     ['an image between documents', ['--out', '-', '--json'], false],
     ['nowhere', ['--out', ''], false],
+    ['into a file', ['--out', 'FILE/boat.png'], false],
+    ['into a folder of a file', ['--out', 'FILE/new/'], false],
   ])('does not write %s, and asks for nothing', async (_, options, isTTY) => {
     const client = await newClient();
-    const { code } = await ran(client, ['generate', 'a boat', ...SMALL, ...options], { isTTY });
+    const file = join(await folder(), 'file');
+    await writeFile(file, '');
+    const words = options.map((option) => option.replace('FILE', file));
+    const { code } = await ran(client, ['generate', 'a boat', ...SMALL, ...words], { isTTY });
     expect(code).toBe(2);
     const list = await ran(client, ['list', '--json']);
     expect(JSON.parse(list.stdout)).toMatchObject({ items: [] });
+  });
+});
+
+describe('a prompt on stdin', () => {
+  it('is all of it but the last line break, and not nothing', async () => {
+    const client = await newClient();
+    const words = ['generate', '-', ...SMALL, '--json'];
+    const { stdout } = await ran(client, words, { input: 'a boat\nat night\n' });
+    expect(JSON.parse(stdout)).toMatchObject({ input: { prompt: 'a boat\nat night' } });
+    expect((await ran(client, words, { input: '\n' })).code).toBe(2);
+  });
+});
+
+describe('a secret', () => {
+  it.each([
+    ['with a line break', { FOREMAN_API_KEY: 'fm_hidden\r\nx' }, 3],
+    ['with a letter of no header', { FOREMAN_API_KEY: 'fm_hidden…' }, 3],
+    ['in the address', { FOREMAN_URL: 'http://me:hidden@localhost' }, 2],
+  ])('%s is not repeated', async (_, env, exitCode) => {
+    const { code, stdout, stderr } = await ran({ key: 'fm_x' }, ['generate', 'x'], { env });
+    expect([code, stdout]).toEqual([exitCode, '']);
+    expect(stderr).not.toContain('hidden');
+  });
+
+  it('is taken without the line break of its file', async () => {
+    const { key } = await newClient();
+    expect((await ran({ key: `${key}\r\n` }, ['list'])).code).toBe(0);
   });
 });
 
@@ -153,6 +198,47 @@ describe('Ctrl-C', () => {
 });
 
 describe('the rest', () => {
+  it('answers a program with a document, and with nothing else', async () => {
+    const client = await newClient();
+    const asked = ['generate', 'a boat', ...SMALL];
+    const made = await ran(client, [...asked, '--json']);
+    const { id } = JSON.parse(made.stdout) as ForemanRequest;
+    const commands: [words: string[], member: string][] = [
+      [[...asked, '--no-wait'], 'urls'],
+      [['list', '--limit', '2', '--status', 'succeeded'], 'items'],
+      [['get', id], 'attempts'],
+      [['get', id, '--wait'], 'attempts'],
+      [['cancel', id], 'attempts'],
+      [['models'], 'items'],
+      [['webhooks', 'list'], 'items'],
+      [['keys', 'list', client.userId], 'items'],
+    ];
+    for (const [words, member] of commands) {
+      const { code, stdout, stderr } = await ran(client, [...words, '--json']);
+      expect([words, code, stderr]).toEqual([words, 0, '']);
+      expect(JSON.parse(stdout)).toHaveProperty(member);
+    }
+  });
+
+  it.each([
+    [['generate', 'x', '--model', 'nope'], {}, 2, 'unknown_model'],
+    [['generate'], {}, 2, 'usage'],
+    [['webhooks'], {}, 2, 'usage'],
+    [['list'], { FOREMAN_API_KEY: '' }, 3, 'no_credential'],
+    [['keys', 'list', 'usr_1', '--token', 'wrong'], {}, 3, 'unauthorized'],
+    [['webhooks', 'get', 'whk_nope'], {}, 4, 'not_found'],
+  ])('fails as %j does, with a document', async (words, env, exitCode, code) => {
+    const client = await newClient();
+    const failed = await ran(client, [...words, '--json'], { env });
+    expect([failed.code, failed.stdout]).toEqual([exitCode, '']);
+    expect(JSON.parse(failed.stderr)).toMatchObject({ code });
+    const told = await ran(client, words, { env });
+    expect([told.code, told.stdout]).toEqual([exitCode, '']);
+    const said =
+      words[0] === 'webhooks' && words.length === 1 ? /^Usage: foreman webhooks/ : /^error: /m;
+    expect(told.stderr).toMatch(said);
+  });
+
   it('lists and shows what there is', async () => {
     const client = await newClient();
     const made = await ran(client, ['generate', 'a boat', ...SMALL, '--no-wait', '--json']);
@@ -183,7 +269,22 @@ describe('the rest', () => {
     expect((await hooks('deliveries', id)).stdout).toBe('No deliveries.\n');
     expect((await hooks('replay', id, '--from', '2026-01-01T00:00:00Z')).code).toBe(2);
     expect((await hooks('delete', id)).stdout).toBe(`${id} deleted\n`);
-    const keys = await ran(client, ['keys', 'create', client.userId, '--name', 'ci']);
-    expect(keys.stdout).toMatch(/key +fm_\S+\n.*not shown again/);
+  });
+
+  it("looks after keys with the operator's token", async () => {
+    const client = await newClient();
+    const { userId } = client;
+    const keys = (...words: string[]) => ran(client, ['keys', ...words]);
+    const reading = ['--name', 'ci', '--scope', 'requests:read'];
+    const made = await keys('create', userId, ...reading, '--json');
+    const issued = JSON.parse(made.stdout) as { id: string; key: string };
+    expect((await ran(issued, ['list'])).code).toBe(0);
+    expect((await ran(issued, ['generate', 'x', ...SMALL])).code).toBe(3);
+    const rotated = await keys('rotate', userId, issued.id, '--overlap', '0');
+    expect(rotated.stdout).toMatch(/key +fm_\S+\n.*not shown again/);
+    expect(rotated.stdout).toMatch(new RegExp(`replaces +${issued.id}`));
+    const next = /id +(key_\S+)/.exec(rotated.stdout)?.[1] ?? '';
+    expect((await keys('revoke', userId, next)).stdout).toBe(`${next} revoked\n`);
+    expect((await keys('list', userId)).stdout).toMatch(new RegExp(`${next} +revoked`));
   });
 });

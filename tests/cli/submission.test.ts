@@ -140,6 +140,7 @@ describe('the names of files', () => {
     ['a.b/boat', false, [png], ['a.b/boat.png']],
     ['pictures', true, [png, webp], ['pictures/img_1.png', 'pictures/img_2.webp']],
     ['pictures/', false, [png], ['pictures/img_1.png']],
+    ['pictures', true, [{ ...png, id: '../../.profile\0' }], ['pictures/_______profile_.png']],
   ])('for %s (a directory: %s)', (out, isDirectory, images, names) => {
     expect(fileNames({ out, isDirectory }, images)).toEqual(names);
   });

@@ -18,11 +18,13 @@ export function fakeTerminal({
   isTTY = false,
   columns = 80,
   env = {},
+  input = '',
   now = () => 0,
 }: {
   isTTY?: boolean;
   columns?: number;
   env?: Record<string, string>;
+  input?: string;
   now?: () => number;
 } = {}): FakeTerminal {
   const said = { stdout: '', stderr: '' };
@@ -45,6 +47,7 @@ export function fakeTerminal({
   return {
     stdout: streamTo('stdout'),
     stderr: streamTo('stderr'),
+    readInput: async () => input,
     env,
     now,
     every: (_, tick) => listenIn(ticks, tick),

@@ -2,7 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPaint } from '../../src/cli/paint';
 import { type Column, renderFields, renderTable } from '../../src/cli/table';
-import { bytesText, counted, cut, padded, plain, usdText, widthOf } from '../../src/cli/text';
+import {
+  bytesText,
+  counted,
+  cut,
+  jsonText,
+  padded,
+  plain,
+  usdText,
+  widthOf,
+} from '../../src/cli/text';
 import { durationText, relativeText } from '../../src/cli/times';
 
 const HOUR = 3_600_000;
@@ -11,6 +20,10 @@ const none = createPaint(false);
 describe('text for a terminal', () => {
   it('obeys nobody: what begins an escape sequence is gone, and lines are one', () => {
     expect(plain('a\u001b[31mred\u0007\r\nb\u009b2J')).toBe('a [31mred b 2J');
+    expect(plain('a\u202egnp.exe\u2028b')).toBe('a gnp.exe b');
+    const document = { of: 'a\u009b2J\u007f' };
+    expect(jsonText(document)).not.toMatch(/\p{Cc}/u);
+    expect(JSON.parse(jsonText(document))).toEqual(document);
     fc.assert(
       fc.property(fc.array(fc.nat(0x2ff)), (codes) => {
         expect(plain(String.fromCodePoint(...codes))).not.toMatch(/\p{Cc}/u);
@@ -22,6 +35,7 @@ describe('text for a terminal', () => {
     ['boat', 4],
     ['日本', 4],
     ['🚢', 2],
+    ['✅', 2],
     ['e\u0301', 1],
     ['', 0],
   ])('%s takes %i columns', (text, width) => {

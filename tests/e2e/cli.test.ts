@@ -21,14 +21,18 @@ let foreman: CommandLine;
 
 beforeAll(async () => {
   [fake, receiver] = await Promise.all([startFakeOpenAi(), startReceiver()]);
+  foreman = await buildCommandLine(startForeman());
+});
+
+async function startForeman(): Promise<Record<string, string>> {
   server = await startServer({ OPENAI_API_KEY: 'e2e', OPENAI_BASE_URL: fake.baseUrl });
   user = await server.createUser();
-  foreman = await buildCommandLine({
+  return {
     FOREMAN_URL: server.origin,
     FOREMAN_API_KEY: user.api.key,
     FOREMAN_ADMIN_TOKEN: server.admin.key,
-  });
-});
+  };
+}
 
 afterAll(async () => {
   await server?.close();
@@ -49,102 +53,65 @@ const generate = (...words: string[]) => foreman.run(['generate', 'a boat', ...w
 const generated = async (...words: string[]) => json(await generate(...SMALL, '--json', ...words));
 const inFolder = (name: string) => join(foreman.folder, name);
 
-describe('every command', () => {
-  it('answers a person in lines and a program in JSON, and the rest of stdout is empty', async () => {
+// None of these asks the fake, which is looked at between those that follow.
+describe.concurrent('every command', () => {
+  it('answers in lines, without colour where there is no terminal', async () => {
     const { id } = await generated();
-    const commands: [words: string[], said: RegExp, member: string][] = [
-      [['generate', 'a boat', ...SMALL], /img_\S+ {2}64×64 image\/png .*\n {2}http/, 'images'],
-      [['generate', 'a boat', ...SMALL, '--no-wait'], /status +(queued|running)/, 'urls'],
-      [['list', '--limit', '2', '--status', 'succeeded'], /^ID .*\nreq_/, 'items'],
-      [['get', id], new RegExp(`request +${id}[^]*sketch/sketch +succeeded`), 'attempts'],
-      [['get', id, '--wait'], /status +succeeded/, 'attempts'],
-      [['cancel', id], new RegExp(`^${id} succeeded\n$`), 'attempts'],
-      [['models'], /\nsketch +yes/, 'items'],
-      [['webhooks', 'list'], /^No endpoints\.\n$/, 'items'],
-      [['keys', 'list', user.id], new RegExp(`\n${user.keyId} +active`), 'items'],
+    const commands: [words: string[], said: RegExp][] = [
+      [['generate', 'a boat', ...SMALL], /img_\S+ {2}64×64 image\/png .*\n {2}http/],
+      [['generate', 'a boat', ...SMALL, '--no-wait'], /status +(queued|running)/],
+      [['list', '--limit', '2', '--status', 'succeeded'], /^ID .*\nreq_/],
+      [['list', '--all', '--json'], new RegExp(`^({.*}\n)*{.*"${id}".*}\n({.*}\n)*$`)],
+      [['get', id, '--wait'], new RegExp(`request +${id}[^]*sketch/sketch +succeeded`)],
+      [['cancel', id], new RegExp(`^${id} succeeded\n$`)],
+      [['models'], /\nsketch +yes/],
+      [['webhooks', 'list'], /^No endpoints\.\n$/],
+      [['keys', 'list', user.id], new RegExp(`\n${user.keyId} +active`)],
     ];
     await Promise.all(
-      commands.map(async ([words, said, member]) => {
-        const [lines, document] = await Promise.all([
-          foreman.run(words),
-          foreman.run([...words, '--json']),
-        ]);
-        expect([lines.code, text(lines)], words.join(' ')).toEqual([
-          0,
-          expect.stringMatching(said),
-        ]);
+      commands.map(async ([words, said]) => {
+        const lines = await foreman.run(words);
+        const about = [0, expect.stringMatching(said)];
+        expect([lines.code, text(lines)], words.join(' ')).toEqual(about);
         expect(text(lines)).not.toContain(ESCAPE);
-        expect(json<Record<string, unknown>>(document), words.join(' ')).toHaveProperty(member);
       }),
     );
-    const all = await foreman.run(['list', '--all', '--json']);
-    const lines = text(all).trimEnd().split('\n');
-    expect(lines.map((line) => (JSON.parse(line) as RequestView).id)).toContain(id);
   });
 
   it('looks after webhook endpoints', async () => {
     const url = receiver.url('/cli');
-    const created = await foreman.run([
-      'webhooks',
-      'create',
-      url,
-      '--event',
-      'request.*',
-      '--json',
-    ]);
+    const { api } = await server.createUser();
+    const asThisUser = { FOREMAN_API_KEY: api.key };
+    const hooks = (...words: string[]) => foreman.run(['webhooks', ...words], asThisUser);
+    const created = await hooks('create', url, '--event', 'request.*', '--json');
     const { id, secret, events } = json<{ id: string; secret: string; events: string[] }>(created);
     expect([secret, events]).toEqual([expect.stringMatching(/^whsec_/), ['request.*']]);
     receiver.trust(secret);
-    const hooks = (...words: string[]) => foreman.run(['webhooks', ...words]);
     const rotated = await hooks('rotate-secret', id, '--overlap', '60');
     expect(text(rotated)).toMatch(/secret +whsec_/);
     expect(text(rotated)).not.toContain(secret);
     expect(text(await hooks('ping', id))).toMatch(/^ok after \d+ ms: 2\d\d/);
     expect(text(await hooks('disable', id))).toMatch(/status +disabled/);
     expect(json(await hooks('enable', id, '--json'))).toMatchObject({ status: 'active' });
-    const told = await generated();
+    const words = ['generate', 'a boat', ...SMALL, '--json'];
+    const told = json(await foreman.run(words, asThisUser));
     await until('it is told', () => receiver.accepted(told.id).length >= 3);
-    const log = json<{ items: { id: string }[] }>(
-      await hooks('deliveries', id, '--type', 'request.succeeded', '--json'),
-    );
-    const delivery = log.items[0]?.id ?? '';
-    expect(text(await hooks('deliveries', id))).toContain(delivery);
+    const log = await hooks('deliveries', id, '--type', 'request.succeeded');
+    const delivery = /\n(\S+) +delivered/.exec(text(log))?.[1] ?? '';
     expect(text(await hooks('replay', id, '--delivery', delivery))).toBe('1 on their way again\n');
-    expect(text(await hooks('get', id))).toContain(url);
-    expect(json(await hooks('delete', id, '--json'))).toEqual({ id, deleted: true });
-    expect((await hooks('get', id)).code).toBe(4);
-  });
-
-  it("looks after keys with the operator's token", async () => {
-    const keys = (...words: string[]) => foreman.run(['keys', ...words]);
-    const made = await keys(
-      'create',
-      user.id,
-      '--name',
-      'ci',
-      '--scope',
-      'requests:read',
-      '--json',
-    );
-    const issued = json<{ id: string; key: string }>(made);
-    const asThisKey = { FOREMAN_API_KEY: issued.key };
-    expect((await foreman.run(['list'], asThisKey)).code).toBe(0);
-    expect((await foreman.run(['generate', 'x', ...SMALL], asThisKey)).code).toBe(3);
-    const rotated = await keys('rotate', user.id, issued.id, '--overlap', '0');
-    expect(text(rotated)).toMatch(/key +fm_\S+\n/);
-    expect(text(rotated)).toMatch(new RegExp(`replaces +${issued.id}`));
-    const next = /id +(key_\S+)/.exec(text(rotated))?.[1] ?? '';
-    expect(text(await keys('revoke', user.id, next))).toBe(`${next} revoked\n`);
-    expect(text(await keys('list', user.id))).toMatch(new RegExp(`${next} +revoked`));
   });
 });
 
-describe('what is saved', () => {
+describe.concurrent('what is saved', () => {
   it('has the bytes that the API has, under the name that fits, and replaces nothing', async () => {
-    const one = await generated('--out', inFolder('one'));
-    const several = await generated('-n', '3', '--out', inFolder('several.png'));
-    const stdout = await foreman.run(['get', one.id, '--out', '-']);
-    const again = await foreman.run(['get', one.id, '--out', `${inFolder('new')}/`]);
+    const [one, several] = await Promise.all([
+      generated('--out', inFolder('one')),
+      generated('-n', '3', '--out', inFolder('several.png')),
+    ]);
+    const [stdout, again] = await Promise.all([
+      foreman.run(['get', one.id, '--out', '-']),
+      foreman.run(['get', one.id, '--out', `${inFolder('new')}/`]),
+    ]);
     const [image] = one.images as [Image];
     const bytes = Buffer.from(await (await user.api.fetch(image.url)).arrayBuffer());
     expect(stdout.stdout.equals(bytes)).toBe(true);
@@ -162,21 +129,23 @@ describe('what is saved', () => {
     expect(fake.calls).toHaveLength(before);
     const forced = await generated('--seed', '7', '--out', inFolder('one.png'), '--force');
     expect(sha256(await readFile(inFolder('one.png')))).toBe(forced.images[0]?.sha256);
-    expect((await readdir(foreman.folder)).filter((name) => name.endsWith('.part'))).toEqual([]);
+    const folders = await Promise.all([readdir(foreman.folder), readdir(inFolder('new'))]);
+    expect(folders.flat().filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
-  it('may have begun as a file of yours', async () => {
-    const { images } = await generated('--out', inFolder('start.png'));
-    const words = ['--model', 'gpt-image-1', '--image', inFolder('start.png'), '--json'];
-    const { input } = json(await generate(...words));
-    expect(input).toMatchObject({ image: expect.stringContaining(images[0]?.sha256 ?? '?') });
-    await writeFile(inFolder('text.png'), 'no image');
-    expect((await generate('--image', inFolder('text.png'))).code).toBe(2);
-    expect((await generate('--image', inFolder('nowhere.png'))).code).toBe(2);
+  it('is saved though nobody listens any more, and a full disk is a failure in a line', async () => {
+    const words = ['generate', 'a boat', ...SMALL, '--out', inFolder('heard.png')];
+    const [heard, full] = await Promise.all([
+      foreman.inShell(words, '2>&1 | head -1'),
+      foreman.inShell(['models'], '> /dev/full'),
+    ]);
+    expect(text(heard)).toMatch(/^If this is cut short.*\n$/);
+    expect((await readFile(inFolder('heard.png'))).length).toBeGreaterThan(0);
+    expect([full.code, full.stderr]).toEqual([1, expect.stringMatching(/^error: ENOSPC.*\n$/)]);
   });
 });
 
-describe('on a terminal', () => {
+describe.concurrent('on a terminal', () => {
   it.each([
     ['half blocks', {}, '▄'],
     ['the protocol of kitty', { KITTY_WINDOW_ID: '1' }, `${ESCAPE}_Gf=100`],
@@ -200,6 +169,46 @@ describe('on a terminal', () => {
     ]);
     expect(ended.map((each) => text(each).includes('▄'))).toEqual([false, false]);
     expect(ended.map((each) => text(each).includes(ESCAPE))).toEqual([true, false]);
+  });
+});
+
+describe.concurrent('the exit code', () => {
+  it('says what kind of failure it was, and stderr the rest', async () => {
+    const cases: [words: string[], environment: Record<string, string>, number, string][] = [
+      [['generate', 'x', '--model', 'chaos-refuse-input'], {}, 1, 'content_refused'],
+      [['generate', 'x', '--n', 'two'], {}, 2, 'usage'],
+      [['list'], { FOREMAN_API_KEY: 'fm_wrong' }, 3, 'unauthorized'],
+      [['get', 'req_nope'], {}, 4, 'not_found'],
+      [['list', '--url', 'http://127.0.0.1:1'], {}, 5, 'connection_failed'],
+    ];
+    await Promise.all(
+      cases.map(async ([words, environment, exitCode, code]) => {
+        const ended = await foreman.run([...words, '--json'], environment);
+        const about = [ended.code, problemOf(ended).code];
+        expect(about, words.join(' ')).toEqual([exitCode, code]);
+      }),
+    );
+    const [help, version] = await Promise.all([
+      foreman.run(['--help']),
+      foreman.run(['--version']),
+    ]);
+    expect([help.code, text(help)]).toEqual([0, expect.stringContaining('Exit codes:')]);
+    expect(text(version)).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('an image to start from', () => {
+  it('may be a file of yours', async () => {
+    await writeFile(inFolder('text.png'), 'no image');
+    const [{ images }, ...refused] = await Promise.all([
+      generated('--out', inFolder('start.png')),
+      generate('--image', inFolder('text.png')),
+      generate('--image', inFolder('nowhere.png')),
+    ]);
+    expect(refused.map(({ code }) => code)).toEqual([2, 2]);
+    const words = ['--model', 'gpt-image-1', '--image', inFolder('start.png'), '--json'];
+    const { input } = json(await generate(...words));
+    expect(input).toMatchObject({ image: expect.stringContaining(images[0]?.sha256 ?? '?') });
   });
 });
 
@@ -244,38 +253,5 @@ describe('whoever goes before the end', () => {
     expect(json(collected)).toMatchObject({ id: idIn(ended), status: 'succeeded' });
     expect(json(await wait(...words).ended)).toMatchObject({ id: idIn(ended) });
     expect(fake.billed() - before).toBe(1);
-  });
-});
-
-describe('the exit code', () => {
-  it('says what kind of failure it was, and stderr the rest', async () => {
-    const cases: [words: string[], environment: Record<string, string>, number, string][] = [
-      [['generate', 'x', '--model', 'chaos-refuse-input'], {}, 1, 'content_refused'],
-      [['generate', 'x', '--model', 'nope'], {}, 2, 'unknown_model'],
-      [['generate'], {}, 2, 'usage'],
-      [['generate', 'x', '--n', 'two'], {}, 2, 'usage'],
-      [['webhooks'], {}, 2, 'usage'],
-      [['list'], { FOREMAN_API_KEY: '' }, 3, 'no_credential'],
-      [['list'], { FOREMAN_API_KEY: 'fm_wrong' }, 3, 'unauthorized'],
-      [['keys', 'list', user.id, '--token', 'wrong'], {}, 3, 'unauthorized'],
-      [['get', 'req_nope'], {}, 4, 'not_found'],
-      [['list', '--url', 'http://127.0.0.1:1'], {}, 5, 'connection_failed'],
-    ];
-    await Promise.all(
-      cases.map(async ([words, environment, exitCode, code]) => {
-        const ended = await foreman.run([...words, '--json'], environment);
-        const about = [ended.code, problemOf(ended).code];
-        expect(about, words.join(' ')).toEqual([exitCode, code]);
-      }),
-    );
-    const keyless = await foreman.run(['list'], { FOREMAN_API_KEY: '' });
-    expect([keyless.code, text(keyless)]).toEqual([3, '']);
-    expect(keyless.stderr).toMatch(/^error: No API key: set FOREMAN_API_KEY or give --key/);
-    const groping = await foreman.run(['webhooks']);
-    expect([groping.code, text(groping)]).toEqual([2, '']);
-    expect(groping.stderr).toMatch(/^Usage: foreman webhooks/);
-    const help = await foreman.run(['--help']);
-    expect([help.code, text(help)]).toEqual([0, expect.stringContaining('Exit codes:')]);
-    expect(text(await foreman.run(['--version']))).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

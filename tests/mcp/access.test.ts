@@ -249,6 +249,21 @@ describe('a fault of ours', () => {
     ]);
   });
 
+  it('is data that is not as its schema says, too', async () => {
+    const services = createServices(env);
+    const present: PresentRequest = (...given) => ({
+      ...services.present(...given),
+      status: 'odd' as never,
+    });
+    const app = createApp({ ...services, present });
+    const other = await connect(user.key, undefined, async (input, init) =>
+      app.fetch(new Request(input, init), env, createExecutionContext()),
+    );
+    const fault = await other.fault('get_request', { id: made.id });
+    expect(fault.code).toBe('internal_error');
+    expect(logged('error').filter(({ event }) => event === 'http.failed')).toHaveLength(1);
+  });
+
   it('that will pass says when to try again', async () => {
     Object.assign(faults, { d1: 'fail' });
     const fault = await agent.fault('list_requests');

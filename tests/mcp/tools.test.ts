@@ -66,6 +66,12 @@ describe.each(eras)('an agent that speaks %o', (era) => {
       ]);
       expect([name, inputSchema.additionalProperties]).toEqual([name, false]);
       expect([name, outputSchema?.type]).toEqual([name, 'object']);
+      // A client that has kept it must take what a later version adds; a model pays for every letter.
+      expect(JSON.stringify(outputSchema)).not.toMatch(/"additionalProperties":false|"pattern"/);
+      for (const [argument, schema] of Object.entries(inputSchema.properties ?? {})) {
+        const known = schema as { description?: string; enum?: unknown };
+        expect([name, argument, known.description ?? known.enum]).not.toContain(undefined);
+      }
       const isReading = /^(get|wait|list)_/.test(name);
       expect([name, annotations]).toEqual([
         name,
@@ -191,7 +197,7 @@ describe.each(eras)('an agent that speaks %o', (era) => {
     const { request, image } = await made();
     await confirmed(user, request.id);
     const { items } = await agent.data<{ items: ImageView[] }>('list_images', {
-      request_id: request.id,
+      request_id: `foreman://requests/${request.id}`,
     });
     expect(items).toEqual([image]);
 

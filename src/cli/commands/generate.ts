@@ -6,7 +6,7 @@ import { type ForemanRequest, hasEnded, type Submission } from '../../client/typ
 import { again, waitFor } from '../command-line';
 import { checkDelivery, type DeliveryOptions, deliver } from '../delivering';
 import { type ExitCode, exitCodes } from '../exit-codes';
-import { Interrupted } from '../fault';
+import { Interrupted, UsageError } from '../fault';
 import { readImageFile } from '../files';
 import { parsing } from '../parsing';
 import { startProgressLine } from '../progress-line';
@@ -23,6 +23,7 @@ import {
   submissionOf,
   wholeNumberOption,
 } from '../submission';
+import type { Terminal } from '../terminal';
 
 interface Options extends GenerateOptions, DeliveryOptions {
   readonly idempotencyKey?: string;
@@ -36,7 +37,7 @@ export function addGenerate(program: Command, act: Act): void {
   program
     .command('generate')
     .description('make images from a prompt, and wait for them')
-    .argument('<prompt>', 'what to draw')
+    .argument('<prompt>', 'what to draw; - reads it from stdin')
     .option('-o, --out <path>', 'save to a file, a directory, or - for stdout')
     .option('-f, --force', 'replace files that exist')
     .option('-m, --model <id>', 'as `foreman models` lists them (default: auto)')
@@ -67,14 +68,26 @@ export function addGenerate(program: Command, act: Act): void {
     .action(act(generate));
 }
 
+const FROM_STDIN = '-';
+/** More than any prompt may have, so that one that is too long is refused as such. */
+const MOST_INPUT = 100_000;
+
+/** Without the line break that ends a file. @throws UsageError when there is none. */
+async function promptFrom(terminal: Terminal): Promise<string> {
+  const prompt = (await terminal.readInput(MOST_INPUT)).trimEnd();
+  if (prompt === '') throw new UsageError('There is no prompt on stdin.');
+  return prompt;
+}
+
 async function generate(
   session: Session,
-  [prompt = '']: readonly string[],
+  [given = '']: readonly string[],
   options: Options,
 ): Promise<ExitCode> {
   const { output, situation, terminal, words } = session;
   const foreman = session.foreman();
   await checkDelivery(session, options, options.n ?? 1);
+  const prompt = given === FROM_STDIN ? await promptFrom(terminal) : given;
   const submission = submissionOf(prompt, options, {
     image: await referenceOf(foreman, options.image),
     mask: await referenceOf(foreman, options.mask),

@@ -14,6 +14,7 @@ import { renderRequest, renderRequests } from '../request-text';
 import type { Act } from '../run';
 import type { Session } from '../session';
 import { wholeNumberOption } from '../submission';
+import { plain } from '../text';
 
 interface ListOptions {
   readonly status?: string;
@@ -143,6 +144,9 @@ async function cancel(session: Session, [id = '']: readonly string[]): Promise<E
   const { output } = session;
   session.situation.requestId = id;
   const request = await session.foreman().requests.cancel(id);
-  await output.result({ json: request, text: () => `${request.id} ${request.status}\n` });
+  await output.result({
+    json: request,
+    text: () => `${plain(`${request.id} ${request.status}`)}\n`,
+  });
   return exitCodes.ok;
 }

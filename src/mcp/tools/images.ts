@@ -5,7 +5,7 @@ import { imageViewSchema } from '../../images/types';
 import { asItIs, type VariantAsk, variantWidths } from '../../images/variants/plan';
 import { imagePageSchema, presentImage } from '../../images/view';
 import { INLINE, lineOf, linkBlock, pictureBlock, textBlock } from '../content';
-import { pageArguments, queryOf } from '../paging';
+import { pageArguments, queryOf, TIME_FORM } from '../paging';
 import { openPicture, openVariant } from '../pictures';
 import { tool } from '../tool';
 import { idIn } from '../uris';
@@ -38,12 +38,13 @@ export const imageTools = [
       request_id: z.string().max(200).optional().describe('The request that made them'),
       model: list.model,
       media_type: list.media_type,
-      created_after: list.created_after,
-      created_before: list.created_before,
+      created_after: list.created_after.describe(TIME_FORM),
+      created_before: list.created_before.describe(TIME_FORM),
     }),
     output: imagePageSchema,
-    run: async (asked, { caller, deps }) => {
-      const query = queryOf(imageListQuerySchema, asked);
+    run: async ({ request_id: maker, ...asked }, { caller, deps }) => {
+      const requestId = maker === undefined ? undefined : idIn(maker);
+      const query = queryOf(imageListQuerySchema, { ...asked, request_id: requestId });
       const { userId } = caller.credential;
       const page = await deps.imageList.list({ userId, query, now: deps.now() });
       const via = { origin: caller.origin, linkSecret: deps.linkSecret };

@@ -12,7 +12,7 @@ import {
 } from '../answers';
 import { waitSeconds } from '../arguments';
 import { textBlock } from '../content';
-import { pageArguments, queryOf } from '../paging';
+import { pageArguments, queryOf, TIME_FORM } from '../paging';
 import { tool } from '../tool';
 import { idIn } from '../uris';
 import { awaitEnd } from '../waiting';
@@ -83,11 +83,11 @@ export const requestTools = [
     input: z.strictObject({
       ...pageArguments,
       status: list.status,
-      model: list.model,
-      created_after: list.created_after,
-      created_before: list.created_before,
-      updated_after: list.updated_after,
-      sort_direction: list.sort_direction,
+      model: list.model.describe('As it was asked for'),
+      created_after: list.created_after.describe(TIME_FORM),
+      created_before: list.created_before.describe(TIME_FORM),
+      updated_after: list.updated_after.describe(`${TIME_FORM}: those that have changed since`),
+      sort_direction: list.sort_direction.describe('By creation; desc: newest first'),
       metadata: z
         .record(z.string().min(1).max(64), z.string().max(512))
         .optional()

@@ -28,13 +28,21 @@ export interface CommandLine {
   run(words: readonly string[], environment?: Environment): Promise<Ended>;
   /** On a terminal of its own, by `script` of util-linux; both streams come as one. */
   onTerminal(words: readonly string[], environment?: Environment): Promise<Ended>;
+  /** In a shell that goes on as `rest` says, such as `| head -1`. */
+  inShell(words: readonly string[], rest: string): Promise<Ended>;
   close(): Promise<void>;
 }
 
+/** Starting Node is work for a processor; more than these take it from the server they ask. */
+const MOST_AT_ONCE = 4;
+
 type Environment = Readonly<Record<string, string>>;
 
-/** Built as `npm run build` does it, and taken from there, as others may be building too. */
-export async function buildCommandLine(given: Environment): Promise<CommandLine> {
+/**
+ * Built as `npm run build` does it, and taken from there, as others may be building too. `given` is
+ * waited for at the end: it may be that of a server which is starting meanwhile.
+ */
+export async function buildCommandLine(given: Promise<Environment>): Promise<CommandLine> {
   const folder = await mkdtemp(join(tmpdir(), 'foreman-cli-'));
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   await succeed(spawn(process.execPath, ['scripts/client/build.ts'], { cwd: ROOT }));
@@ -42,17 +50,30 @@ export async function buildCommandLine(given: Environment): Promise<CommandLine>
   await copyFile(join(ROOT, 'dist/cli/main.js'), main);
   // Nothing of who runs the tests: their terminal, their key.
   const { PATH = '', HOME = '' } = process.env;
-  const base = { PATH, HOME, TERM: 'xterm-256color', ...given };
+  const base = { PATH, HOME, TERM: 'xterm-256color', ...(await given) };
+  const lineOf = (words: readonly string[]) =>
+    [process.execPath, main, ...words].map((word) => `'${word}'`).join(' ');
   const begin = (file: string, words: readonly string[], environment: Environment = {}) =>
     running(spawn(file, words, { cwd: folder, env: { ...base, ...environment } }));
+  let busy = 0;
+  const waiting: (() => void)[] = [];
+  const inTurn = async (...what: Parameters<typeof begin>): Promise<Ended> => {
+    if (busy >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+    busy += 1;
+    try {
+      return await begin(...what).ended;
+    } finally {
+      busy -= 1;
+      waiting.shift()?.();
+    }
+  };
   return {
     folder,
     start: (words, environment) => begin(process.execPath, [main, ...words], environment),
-    run: (words, environment) => begin(process.execPath, [main, ...words], environment).ended,
-    onTerminal(words, environment) {
-      const line = [process.execPath, main, ...words].map((word) => `'${word}'`).join(' ');
-      return begin('script', ['-qec', line, '/dev/null'], environment).ended;
-    },
+    run: (words, environment) => inTurn(process.execPath, [main, ...words], environment),
+    onTerminal: (words, environment) =>
+      inTurn('script', ['-qec', lineOf(words), '/dev/null'], environment),
+    inShell: (words, rest) => inTurn('/bin/sh', ['-c', `${lineOf(words)} ${rest}`]),
     close: () => rm(folder, { recursive: true, force: true }),
   };
 }
