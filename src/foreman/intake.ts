@@ -20,10 +20,13 @@ import { HOUR_MS, longestRetentionMs, withinRetention } from '../requests/retent
 import type { Queued, RequestSpec, RequestState, Tombstone } from '../requests/types';
 import { isTerminal } from '../requests/types';
 import { bury, type Desk, fillSlots, insert, save } from './desk';
+import { noteRefused, takeRefused } from './refused-calls';
 import { canJoin, findReady, forgetReusable, joinOrMake } from './reusing';
 import { wakeProjector } from './waking';
 
 export type Denied = { readonly outcome: Denial };
+
+export type OwnKey = 'renew' | 'collect';
 
 export interface Submission {
   readonly credential: Credential;
@@ -32,10 +35,11 @@ export interface Submission {
   /** SHA-256 of the canonical body; compared when the idempotency key is seen again. */
   readonly fingerprint: string;
   /**
-   * The key is not the client's own and stands for its newest call of that kind: an earlier request
-   * of the same key is not answered with, and the key stands for this one from now on.
+   * The key is not the client's own, and stands for the newest of its equal calls. `renew`: this is a
+   * call made for the first time, whatever was asked before. `collect`: one that is made again, and
+   * is answered with that newest request, unless it was refused the last time.
    */
-  readonly renewsKey?: boolean;
+  readonly ownKey?: OwnKey;
 }
 
 export interface Snapshot {
@@ -83,7 +87,8 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
     ? admitReady({ usage, limits, asked, now: desk.now })
     : admitToMake(desk, { usage, limits, asked, holdMicros });
   if (!verdict.admitted) {
-    freeRenewed(desk, submission);
+    const { idempotencyKey: key } = spec;
+    if (submission.ownKey && key !== null) noteRefused(desk.memory.refusedCalls, key, desk.now);
     return { outcome: 'refused', refusal: verdict.refusal, at: desk.now };
   }
   accounts.saveUsage(desk.sql, verdict.usage);
@@ -95,15 +100,6 @@ export function submit(desk: Desk, submission: Submission): SubmitAnswer {
   const state = ready ?? start(desk, queued, { limits, retentionMs });
   insert(desk, state);
   return { outcome: 'accepted', ...snapshotOf(desk, state) };
-}
-
-/** Its newest call came to nothing: the key is not to lead to what an earlier one has made. */
-function freeRenewed(desk: Desk, { spec, renewsKey }: Submission): void {
-  const { idempotencyKey: key } = spec;
-  const earlier = renewsKey && key !== null ? idempotency.getOne(desk.sql, key) : null;
-  if (key === null || !earlier) return;
-  idempotency.expire(desk.sql, { key, requestId: earlier.requestId, at: desk.now });
-  idempotency.deleteExpired(desk.sql, desk.now);
 }
 
 /** What is tried again has the least that it cost when it was first asked for. */
@@ -141,8 +137,11 @@ function replay(desk: Desk, submission: Submission): SubmitAnswer | null {
   const same = ledger.getOne(desk.sql, spec.id);
   if (same?.state.status === 'deleted') return { outcome: 'deleted' };
   if (same) return { outcome: 'accepted', ...snapshotOf(desk, same.state) };
-  if (spec.idempotencyKey === null || submission.renewsKey) return null;
-  return replayOf(desk, { key: spec.idempotencyKey, fingerprint });
+  const { idempotencyKey: key } = spec;
+  if (key === null || submission.ownKey === 'renew') return null;
+  const wasRefused =
+    submission.ownKey === 'collect' && takeRefused(desk.memory.refusedCalls, key, desk.now);
+  return wasRefused ? null : replayOf(desk, { key, fingerprint });
 }
 
 /** What an idempotency key stands for; null when it is free. */

@@ -19,6 +19,7 @@ import * as endpointRows from '../webhooks/endpoints/rows';
 import type { Endpoint } from '../webhooks/endpoints/types';
 import type { Lanes } from '../webhooks/lanes';
 import { mendHolds } from './budget';
+import type { RefusedCalls } from './refused-calls';
 
 export interface Lease {
   readonly token: string;
@@ -58,6 +59,7 @@ export interface Memory {
   lanes: Lanes;
   /** Endpoints that are gone or disabled, and have more pending than one change ends. */
   readonly ending: Set<EndpointId>;
+  readonly refusedCalls: RefusedCalls;
   /** When the alarm is set to, as far as this instance knows. */
   alarmAt: number | null;
 }
@@ -80,6 +82,7 @@ export function recall(sql: SqlStorage, now: number): Memory {
     endpoints: null,
     lanes: deliveries.countLanes(sql),
     ending: recallEnding(sql),
+    refusedCalls: new Map(),
     alarmAt: null,
   };
   const grace = ledger.getGrace(sql);

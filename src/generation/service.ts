@@ -39,7 +39,7 @@ export interface SubmitInput {
     'idempotencyKey' | 'origin' | 'correlationId' | 'traceparent'
   >;
   /** See `Submission`. */
-  readonly renewsKey?: boolean;
+  readonly ownKey?: Submission['ownKey'];
 }
 
 export interface GenerationService {
@@ -117,13 +117,14 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
 
   const prepare = async (input: SubmitInput, fingerprint: string): Promise<Submission> => {
     const judged = await judge(input);
-    const { credential, renewsKey = false } = input;
+    const { credential, ownKey } = input;
     const { userId } = credential;
     const kept = await blamingOriginal(judged.inherited, () =>
       deps.inputs.keep({ userId, input: judged.input }),
     );
     const spec = await specOf({ ...input, judged: { ...judged, input: kept }, now: deps.now() });
-    return { credential, spec, warnings: judged.warnings, fingerprint, renewsKey };
+    const made = { credential, spec, warnings: judged.warnings, fingerprint };
+    return ownKey ? { ...made, ownKey } : made;
   };
 
   /**
@@ -133,7 +134,7 @@ export function createGenerationService(deps: GenerationServiceDeps): Generation
   const replayOr = async (fault: unknown, { input, fingerprint, check }: Faulty) => {
     const { credential, context } = input;
     const { idempotencyKey: key } = context;
-    if (key === null || input.renewsKey) {
+    if (key === null || input.ownKey === 'renew') {
       await check();
       throw fault;
     }

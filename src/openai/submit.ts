@@ -55,14 +55,16 @@ export async function submitCall(
   const anew = () => {
     // Its repetition may be here already, and would not collect what comes behind it.
     if (hungUp.aborted) throw clientGone();
-    return deps.generation.submit({ ...own, renewsKey: true });
+    return deps.generation.submit({ ...own, ownKey: 'renew' });
   };
   if (retries === 0) return anew();
-  const collected = await deps.generation.submit(own).catch((fault: unknown) => {
-    // An earlier request of the same body has been deleted, lately or long ago: it was not this call's.
-    if (fault instanceof AppError && /^(gone|not_found)$/.test(fault.code)) return null;
-    throw fault;
-  });
+  const collected = await deps.generation
+    .submit({ ...own, ownKey: 'collect' })
+    .catch((fault: unknown) => {
+      // An earlier request of the same body has been deleted, lately or long ago: it was not this call's.
+      if (fault instanceof AppError && /^(gone|not_found)$/.test(fault.code)) return null;
+      throw fault;
+    });
   if (!collected) return anew();
   return collected.replayed && isOver(collected.state, deps.now()) ? anew() : collected;
 }

@@ -210,7 +210,7 @@ describe('an idempotency key', () => {
         spec,
         warnings: [],
         fingerprint: 'fingerprint',
-        renewsKey: true,
+        ownKey: 'renew',
       });
     };
     const [older, newer] = [await renew(), await renew()];
@@ -226,6 +226,25 @@ describe('an idempotency key', () => {
       (sql) => sql.exec<{ at: number | null }>('SELECT expires_at AS at FROM idempotency').one().at,
     );
     expect(expiry).toBeNull();
+  });
+
+  it('of the service gives each call that was refused a request of its own when it is made again', async () => {
+    const tenant = await newTenant({ max_running: 0, max_waiting: 1 });
+    const call = async (ownKey: 'renew' | 'collect') => {
+      const spec = newSpec(tenant.userId, { idempotencyKey: '\nk' });
+      const { credential, foreman } = tenant;
+      const submission = { credential, spec, warnings: [], fingerprint: 'f', ownKey };
+      const answer = await foreman.submit(submission);
+      return 'state' in answer ? answer.state.id : answer.outcome;
+    };
+    const first = await call('renew');
+    expect([await call('renew'), await call('renew')]).toEqual(['refused', 'refused']);
+    expect(await call('collect')).toBe('refused');
+    await tenant.foreman.changeAccount({ changes: { limits: { max_waiting: 5 } }, by });
+    const made = [await call('collect'), await call('collect')];
+    expect(new Set([first, ...made]).size).toBe(3);
+    // Whose line was lost finds the newest; nobody is owed another.
+    expect(await call('collect')).toBe(made[1]);
   });
 
   it('starts its 24 hours when its request is terminal', async () => {

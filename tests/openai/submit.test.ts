@@ -19,8 +19,8 @@ const MINUTE_MS = 60_000;
 
 /** What a repeated call comes to so long after its request was made. */
 async function collected(found: RequestState, minutes: number) {
-  const submit = async ({ renewsKey = false }: SubmitInput) =>
-    renewsKey ? made : { ...made, state: found, replayed: true };
+  const submit = async ({ ownKey }: SubmitInput) =>
+    ownKey === 'renew' ? made : { ...made, state: found, replayed: true };
   const now = () => found.createdAt + minutes * MINUTE_MS;
   const answer = await submitCall(call, { generation: { submit }, now });
   return answer.state;
@@ -28,16 +28,16 @@ async function collected(found: RequestState, minutes: number) {
 
 /** What a repeated call comes to when the key of its body leads to what answers like this. */
 async function repeated(code: string) {
-  const renewed: boolean[] = [];
-  const submit = async ({ renewsKey = false }: SubmitInput) => {
-    renewed.push(renewsKey);
-    if (!renewsKey) throw new AppError(code, '');
+  const uses: SubmitInput['ownKey'][] = [];
+  const submit = async ({ ownKey }: SubmitInput) => {
+    uses.push(ownKey);
+    if (ownKey !== 'renew') throw new AppError(code, '');
     return made;
   };
   const answer = await submitCall(call, { generation: { submit }, now: Date.now }).catch(
     (fault: AppError) => fault.code,
   );
-  return { answer, renewed };
+  return { answer, uses };
 }
 
 it('a first try whose client has hung up makes nothing: its repetition may have come before it', async () => {
@@ -72,10 +72,10 @@ describe('a repeated call whose key leads to a request that', () => {
   });
 
   it.each(['gone', 'not_found'])('is %s is a new request', async (code) => {
-    expect(await repeated(code)).toEqual({ answer: made, renewed: [false, true] });
+    expect(await repeated(code)).toEqual({ answer: made, uses: ['collect', 'renew'] });
   });
 
   it('may or may not be there is not made anew', async () => {
-    expect(await repeated('unavailable')).toEqual({ answer: 'unavailable', renewed: [false] });
+    expect(await repeated('unavailable')).toEqual({ answer: 'unavailable', uses: ['collect'] });
   });
 });
