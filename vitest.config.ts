@@ -83,6 +83,7 @@ const sharing = [
   'tests/images/{binding-codec,buckets,disposition,inspect,links,scaling,selection,wasm-codec}.test.ts',
   'tests/openai/{errors,form,lines,parameters,submit}.test.ts',
   'tests/mcp/waiting.test.ts',
+  'tests/mcp/arguments.test.ts',
   'tests/platform/**/*.test.ts',
   'tests/requests/{dead-letters,estimate,event-stream,known-versions,lifecycle,look-again,queueing,remote-job,retention,revising,stored}.test.ts',
   'tests/styles/{apply,types}.test.ts',

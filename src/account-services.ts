@@ -71,6 +71,7 @@ export function createAccountServices(deps: AccountDeps) {
     // The local machine may have no network, and apps that see no other way then register.
     clientDocuments: read.settings.environment === 'production',
     authorize,
+    forget: (grant) => foreman(grant.userId).forgetGrant(grant),
     now,
     log,
   });

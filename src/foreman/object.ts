@@ -5,6 +5,7 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Deletion } from '../accounts/deletion/progress';
+import * as grants from '../accounts/grants/register';
 import * as keyRing from '../accounts/keys/ring';
 import * as accounts from '../accounts/limits';
 import { rateLimitOf } from '../accounts/me/view';
@@ -58,14 +59,9 @@ export class Foreman extends DurableObject<Env> {
     const { settings, generation } = readSettings(env);
     const { sql } = ctx.storage;
     migrate(ctx.storage);
-    this.#fixed = {
-      sql,
-      settings,
-      kinds: createKinds(generation),
-      present: createPresenter(settings),
-    };
+    const present = createPresenter(settings);
+    this.#fixed = { sql, settings, kinds: createKinds(generation), present };
     this.#outbox = createOutbox(env, consoleLogger);
-    const { present } = this.#fixed;
     this.#streams = createStreams({ ctx, view: () => this.#view(), present });
     this.#memory = ctx.storage.transactionSync(() => recall(sql, Date.now()));
     // News from before the restart may have lost its wake-up with the queue.
@@ -280,6 +276,10 @@ export class Foreman extends DurableObject<Env> {
 
   listKeys(): KeyRecord[] | null {
     return keyRing.listKeys(this.#fixed);
+  }
+
+  forgetGrant(forgotten: grants.Forgotten): object | null {
+    return this.#changeAccount((desk) => grants.forgetGrant(desk, forgotten));
   }
 
   authorize(credential: Credential): Heard<Authorization> {

@@ -47,6 +47,7 @@ const methods = [
   'rotateKey',
   'revokeKey',
   'listKeys',
+  'forgetGrant',
   'authorize',
 ] as const satisfies readonly (keyof Foreman)[];
 type Method = (typeof methods)[number];

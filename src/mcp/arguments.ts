@@ -68,6 +68,14 @@ export const generateArguments = z.strictObject({
   max_cost_usd: submission.max_cost_usd.describe(
     'In US dollars, for all images together: refused if it could cost more',
   ),
+  // A default would count as given, and keys that agents hold would stand for another call.
+  on_budget: submission.on_budget
+    .unwrap()
+    .optional()
+    .describe(
+      'When the budget of the month does not reach: reject (the default) refuses it; wait accepts ' +
+        'it, and it waits until money is free, or until its deadline',
+    ),
   deadline_seconds: submission.deadline_seconds.describe(
     'In seconds from now: what has not been made by then expires',
   ),
@@ -101,11 +109,14 @@ export type AskedArguments = z.output<typeof generateArguments> | z.output<typeo
  * defaults are added later, and however long it waits.
  * @throws AppError `invalid_request`
  */
-export function submissionOf(given: AskedArguments): {
-  readonly body: SubmissionBody;
-  readonly rawBody: JsonObject;
-} {
-  const { idempotency_key: _key, wait_seconds: _wait, num_inference_steps, ...fields } = given;
+export function submissionOf(
+  asked: AskedArguments,
+  given: ReadonlySet<string>,
+): { readonly body: SubmissionBody; readonly rawBody: JsonObject } {
+  const { idempotency_key: _key, wait_seconds: _wait, num_inference_steps, ...all } = asked;
+  const fields = Object.fromEntries(
+    Object.entries(all).filter(([name]) => given.has(name)),
+  ) as Partial<typeof all>;
   const { steps = num_inference_steps } = fields;
   if (num_inference_steps !== undefined && steps !== num_inference_steps) throw twoStepCounts();
   const named = Object.fromEntries(
@@ -114,8 +125,8 @@ export function submissionOf(given: AskedArguments): {
       return reference === undefined ? [] : [[name, idIn(reference)]];
     }),
   );
-  const all = Object.entries({ ...fields, ...named, steps });
-  // Checked JSON values, of which those that were left out are undefined.
-  const rawBody = Object.fromEntries(all.filter(([, value]) => value !== undefined)) as JsonObject;
+  const counted = steps === undefined ? {} : { steps };
+  // Checked JSON values, none of them undefined.
+  const rawBody = { ...fields, ...named, ...counted } as JsonObject;
   return { body: submissionSchema.parse(rawBody), rawBody };
 }

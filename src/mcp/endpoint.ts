@@ -3,7 +3,12 @@
  * is kept between two of them, so any isolate answers any of them. Clients of 2026-07-28 and of 2025
  * are served by the same tools.
  */
-import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
+import {
+  createMcpHandler,
+  INVALID_REQUEST,
+  McpServer,
+  SUPPORTED_PROTOCOL_VERSIONS,
+} from '@modelcontextprotocol/server';
 import type { Logger } from '../platform/log';
 import type { Caller, McpDeps, Register, Session } from './caller';
 import { tooManyMessages } from './errors';
@@ -12,6 +17,12 @@ import { tools } from './tools/all';
 
 /** Clients of 2025-03-26 may send several at once. They are answered together, each held in memory. */
 const MAX_MESSAGES = 5;
+
+/** Batches were in one revision, and out of the protocol from this one on. */
+const FIRST_WITHOUT_BATCHES = '2025-06-18';
+
+/** The SDK's own list is of those that begin with `initialize`. Its answers name what is here. */
+const VERSIONS = ['2026-07-28', ...SUPPORTED_PROTOCOL_VERSIONS];
 
 const INSTRUCTIONS =
   'Foreman makes images with many models, and keeps what it makes. generate_image and edit_image ' +
@@ -34,8 +45,13 @@ export function createMcpEndpoint(
 ): McpEndpoint {
   return {
     async answer({ request, message, caller }) {
-      if (Array.isArray(message) && message.length > MAX_MESSAGES) {
-        throw tooManyMessages(MAX_MESSAGES);
+      if (Array.isArray(message)) {
+        const version = request.headers.get('mcp-protocol-version') ?? '';
+        // What is no version at all is refused as such, below.
+        if (VERSIONS.includes(version) && version >= FIRST_WITHOUT_BATCHES) {
+          return noBatches(version);
+        }
+        if (message.length > MAX_MESSAGES) throw tooManyMessages(MAX_MESSAGES);
       }
       let fault: Error | null = null;
       const handler = createMcpHandler(() => serverFor({ caller, deps }, register), {
@@ -56,11 +72,19 @@ export function createMcpEndpoint(
   };
 }
 
+/** In the words of the protocol, as the SDK refuses what is no message. */
+function noBatches(version: string): Response {
+  const message = `Bad Request: protocol version ${version} has no batches; send one message at a time`;
+  const error = { code: INVALID_REQUEST, message };
+  return Response.json({ jsonrpc: '2.0', error, id: null }, { status: 400 });
+}
+
 function serverFor(session: Session, register: Register): McpServer {
   const server = new McpServer(
     { name: 'foreman', title: 'Foreman', version: '0.1.0' },
     {
       instructions: INSTRUCTIONS,
+      supportedProtocolVersions: VERSIONS,
       capabilities: { tools: { listChanged: false }, resources: { listChanged: false } },
     },
   );

@@ -16,6 +16,8 @@ import { faultResult } from './faults';
 import { type Tell, tellerFor } from './progress';
 
 export interface ToolCall extends Session {
+  /** The names of the arguments that were written, without those that have a default. */
+  readonly given: ReadonlySet<string>;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Null when the client has not asked to be told. */
@@ -50,7 +52,8 @@ export function tool<Input extends z.ZodObject, Output extends z.ZodObject>(
       server.registerTool(name, config, async (args, context: ServerContext) => {
         try {
           const { signal } = context.mcpReq;
-          const call = { ...session, signal, tell: tellerFor(context) };
+          const given = new Set(Object.keys(args ?? {}));
+          const call = { ...session, given, signal, tell: tellerFor(context) };
           return checked(await spec.run(argumentsOf(spec.input, args), call), spec.output);
         } catch (fault) {
           return faultResult(fault, session);

@@ -3,6 +3,7 @@
  * `unavailable`, in time, so that an outage is never taken for a wrong token.
  */
 import { AppError } from '../platform/errors';
+import { isId, type UserId } from '../platform/ids';
 import { within } from '../platform/patience';
 
 /** KV answers in tens of milliseconds, and from far away in hundreds. */
@@ -32,6 +33,29 @@ export function steadyKv(kv: KVNamespace, timeoutMs = TIMEOUT_MS): KVNamespace {
     delete: reach('delete'),
     list: reach('list'),
   } as unknown as KVNamespace;
+}
+
+/** As the library names what was agreed. A grant's tokens lie elsewhere. */
+const GRANT_KEY = /^grant:(usr_\w{27}):([\w-]{16})$/;
+
+export interface EndedGrant {
+  readonly userId: UserId;
+  readonly id: string;
+}
+
+/** The library has no hook for a grant that it ends by itself, but each ends by this deletion. */
+export function tellingOfEnds(
+  kv: KVNamespace,
+  tell: (grant: EndedGrant) => Promise<void>,
+): KVNamespace {
+  return {
+    ...kv,
+    async delete(key: string) {
+      await kv.delete(key);
+      const [, userId, id] = GRANT_KEY.exec(key) ?? [];
+      if (userId && id && isId('usr', userId)) await tell({ userId, id });
+    },
+  } as KVNamespace;
 }
 
 /** KV throws at a longer key, which a client that makes up names would be told was our fault. */

@@ -16,7 +16,7 @@ import type { Authorization, GrantCredential, UserId } from '../accounts/types';
 import { AppError } from '../platform/errors';
 import { isId } from '../platform/ids';
 import type { Logger } from '../platform/log';
-import { steadyKv } from './kv';
+import { type EndedGrant, steadyKv, tellingOfEnds } from './kv';
 
 /** How long a grant lives, however often its tokens are renewed: then its user is asked again. */
 export const GRANT_LIFE_SECONDS = 30 * 86_400;
@@ -37,6 +37,8 @@ export interface OAuthDeps {
   readonly clientDocuments: boolean;
   /** The foreman's word on a grant whose tokens are to be renewed. */
   readonly authorize: (credential: GrantCredential) => Promise<Authorization>;
+  /** Word to the foreman of a grant that has ended here. */
+  readonly forget: (grant: EndedGrant & { readonly correlationId: string }) => Promise<unknown>;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -59,6 +61,7 @@ export interface OAuth {
 
 export function createOAuth(deps: OAuthDeps): OAuth {
   const kv = { OAUTH_KV: steadyKv(deps.kv) };
+  const tellingKv = { OAUTH_KV: tellingOfEnds(kv.OAUTH_KV, (grant) => tellForeman(grant, deps)) };
   const servers = new Map<string, OAuthAuthorizationServer<typeof kv>>();
   const serverAt = (origin: string) => {
     const audience = audienceAt(origin);
@@ -78,7 +81,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       return (
         server && {
           helpers: server.getOAuthApi(kv),
-          answer: (request) => server.fetch(atOrigin(request, origin), kv, NO_CONTEXT),
+          answer: (request) => server.fetch(atOrigin(request, origin), tellingKv, NO_CONTEXT),
         }
       );
     },
@@ -147,6 +150,15 @@ function makeServer(issuer: string, audience: string, deps: OAuthDeps) {
       log.info('oauth.refused', { status, reason: `${internal?.category}.${internal?.reason}` });
     },
   });
+}
+
+/** Should the foreman not hear of it: the grant is worth nothing, and soon listed no more. */
+async function tellForeman(grant: EndedGrant, { forget, log }: OAuthDeps): Promise<void> {
+  try {
+    await forget({ ...grant, correlationId: crypto.randomUUID() });
+  } catch (error) {
+    log.warn('oauth.end_not_told', { user_id: grant.userId, error });
+  }
 }
 
 /** Whose key has ended gets no more tokens, and is told in words that make an app ask its user anew. */

@@ -2,7 +2,7 @@
  * The public conformance suite of the Model Context Protocol, as its own process against the real
  * server. It knows no keys: a proxy on loopback adds one and passes all else on, Host and Origin too.
  */
-import { execFile, fork } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server as HttpServer, request as httpRequest } from 'node:http';
@@ -11,8 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { createApi } from './support/api.ts';
-import type { FixtureReport } from './support/fixture-server.ts';
+import { type Fixture, startFixture } from './support/fixture.ts';
 import { type Server, startServer } from './support/server.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,14 +21,17 @@ const SUITE_LIMIT_MS = 90_000;
 
 let folder: string;
 let server: Server;
-let fixture: { readonly origin: string; readonly key: string; stop(): Promise<void> };
+let fixture: Fixture;
 const proxies: HttpServer[] = [];
 let ours: string;
 let withFixtures: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'foreman-conformance-'));
-  [server, fixture] = await Promise.all([startServer(), startFixture(join(folder, 'state'))]);
+  [server, fixture] = await Promise.all([
+    startServer(),
+    startFixture('tests/support/conformance', join(folder, 'state')),
+  ]);
   const { api } = await server.createUser();
   ours = await startProxy(server.origin, api.key);
   withFixtures = await startProxy(fixture.origin, fixture.key);
@@ -43,29 +45,6 @@ afterAll(async () => {
   await Promise.all([server?.close(), fixture?.stop()]);
   await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 });
-
-async function startFixture(stateDir: string): Promise<typeof fixture> {
-  const child = fork(
-    join(import.meta.dirname, 'support/fixture-server.ts'),
-    ['tests/support/conformance', stateDir],
-    { cwd: ROOT, execPath: NODE, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
-  );
-  const exited = once(child, 'exit');
-  const started = once(child, 'message') as Promise<[FixtureReport]>;
-  const [report] = await Promise.race([
-    started,
-    exited.then(() => Promise.reject(new Error('The server of fixtures did not start.'))),
-  ]);
-  const admin = createApi({ origin: report.origin, key: report.adminToken });
-  const user = await admin.post<{ id: string }>('/v1/admin/users', { name: 'conformance' });
-  const path = `/v1/admin/users/${user.body.id}/keys`;
-  const { body } = await admin.post<{ key: string }>(path, { name: 'conformance' });
-  const stop = async () => {
-    child.disconnect();
-    await exited;
-  };
-  return { origin: report.origin, key: body.key, stop };
-}
 
 /** @returns where `/mcp` is reached with the key. */
 async function startProxy(target: string, key: string): Promise<string> {

@@ -195,6 +195,30 @@ describe('a message', () => {
     expect(text.status).toBe(415);
   });
 
+  it.each(['2025-06-18', '2025-11-25', '2026-07-28'])(
+    'is alone in revisions without batches: %s',
+    async (version) => {
+      const headers = { 'mcp-protocol-version': version };
+      const response = await send(user.key, [LIST], headers);
+      expect([response.status, await response.json()]).toEqual([
+        400,
+        { jsonrpc: '2.0', id: null, error: { code: -32600, message: expect.any(String) } },
+      ]);
+      expect((await send(user.key, [LIST], { 'mcp-protocol-version': '2025-03-26' })).status).toBe(
+        200,
+      );
+    },
+  );
+
+  it('of a revision that is not spoken is told of those that are', async () => {
+    const response = await send(user.key, LIST, { 'mcp-protocol-version': '2020-01-01' });
+    expect(response.status).toBe(400);
+    const text = await response.text();
+    for (const version of ['2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28']) {
+      expect(text).toContain(version);
+    }
+  });
+
   it('is answered under its correlation id, with the headers that guard every answer', async () => {
     const given = { 'x-correlation-id': 'from-an-agent' };
     const response = await send(user.key, callOf('get_request', { id: 'nothing' }), given);

@@ -98,6 +98,26 @@ describe('the arguments', () => {
   });
 });
 
+describe('a budget that does not reach', () => {
+  it('refuses, names on_budget, and with it lets the same call wait', async () => {
+    const poor = await newClient({ monthly_budget_usd: 0.001 });
+    const other = await connect(poor.key);
+    openai(image);
+    const fault = await other.fault('generate_image', SLOW);
+    expect(fault.code).toBe('quota_exceeded');
+    const asked = { ...SLOW, on_budget: 'wait', wait_seconds: 0 };
+    const { request } = await other.data<RequestAnswer>('generate_image', asked);
+    expect(request.status).toBe('queued');
+    await until(async () => {
+      const id = { id: request.id };
+      const { request: now } = await other.data<RequestAnswer>('get_request', id);
+      expect(now.waiting?.reason).toBe('budget');
+    });
+    const wrong = await other.fault('edit_image', { ...SLOW, image: 'img_1', on_budget: 'maybe' });
+    expect(wrong.text).toContain('- on_budget: ');
+  });
+});
+
 describe('an image to start from', () => {
   const PIXEL =
     'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';

@@ -86,7 +86,13 @@ describe.each(eras)('an agent that speaks %o', (era) => {
     const [generate] = tools;
     expect(generate?.inputSchema.required).toEqual(['prompt']);
     expect(Object.keys(generate?.inputSchema.properties ?? {})).toEqual(
-      expect.arrayContaining(['num_inference_steps', 'idempotency_key', 'wait_seconds', 'style']),
+      expect.arrayContaining([
+        'num_inference_steps',
+        'idempotency_key',
+        'wait_seconds',
+        'style',
+        'on_budget',
+      ]),
     );
   });
 

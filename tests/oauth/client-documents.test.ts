@@ -17,6 +17,7 @@ const now = () => Date.now();
 const refused = async () => ({ ok: false, code: 'unauthorized' }) as const;
 const oauth = createOAuth({
   ...{ kv: env.OAUTH_KV, clientDocuments: true, authorize: refused, now, log },
+  forget: async () => null,
 });
 const consent = createConsent({
   ...{ oauth, authorize: refused, now, log, readKey: () => null },

@@ -29,6 +29,7 @@ import {
   openPage,
   refresh,
   register,
+  tokensIn,
 } from './support';
 
 useWorld();
@@ -170,13 +171,51 @@ describe('an app that was let in', () => {
     expect((await grantsOf(owner)).map(({ scopes }) => scopes)).toEqual([['requests:read']]);
   });
 
-  it('is no longer shown once it has given its access back', async () => {
+  it('is no longer shown once it has given its access back, whether the foreman hears or not', async () => {
     const owner = await newClient();
-    const { app, refresh_token: token } = await letIn(owner);
-    const body = new URLSearchParams({ client_id: app.clientId, token });
-    expect((await go('/oauth/token', { method: 'POST', body })).status).toBe(200);
+    const giveBack = async () => {
+      const { app, refresh_token: token } = await letIn(owner);
+      const body = new URLSearchParams({ client_id: app.clientId, token });
+      expect((await go('/oauth/token', { method: 'POST', body })).status).toBe(200);
+    };
+    await giveBack();
+    expect(await grantsOf(owner)).toEqual([]);
+    Object.assign(faults, { foreman: 'fail', only: ['forgetGrant'] });
+    await giveBack();
+    expect(faulted.foreman).toBeGreaterThan(0);
+    faults.foreman = null;
+    // For KV's minute it might be one that is not seen there yet.
+    expect(await grantsOf(owner)).toHaveLength(1);
     advance(130_000);
     expect(await grantsOf(owner)).toEqual([]);
+  });
+
+  it('is no longer shown, and on record as ended, once its code has come twice', async () => {
+    const owner = await newClient();
+    const other = await letIn(owner);
+    const app = await newApp();
+    const code = await codeFor(app, owner);
+    const { access_token: token } = await tokensIn(await exchange(app, code));
+    const [ended, ...others] = await grantsOf(owner);
+    expect((await exchange(app, code)).status).toBe(400);
+    expect(await statusOf(token)).toBe(401);
+    expect(await grantsOf(owner)).toEqual(others);
+    expect([others.length, await statusOf(other.access_token)]).toEqual([1, 200]);
+    await until(async () => {
+      const path = `/audit?user_id=${owner.userId}&action=grant.revoked`;
+      const { items } = await (await admin('GET', path)).json<{ items: object[] }>();
+      const actor = { type: 'system', id: null };
+      expect(items).toEqual([expect.objectContaining({ actor, target: ended?.id })]);
+    });
+  });
+
+  it('is shown while KV is away, however old it is', async () => {
+    const owner = await newClient();
+    await letIn(owner);
+    advance(130_000);
+    Object.assign(faults, { kv: 'fail', only: [] });
+    expect(await grantsOf(owner)).toHaveLength(1);
+    expect(faulted.kv).toBeGreaterThan(0);
   });
 });
 

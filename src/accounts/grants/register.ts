@@ -4,7 +4,7 @@
  */
 import { auditEvent, byOf } from '../audit/event';
 import { createAudit } from '../audit/rows';
-import type { Credential } from '../types';
+import type { By, Credential, UserId } from '../types';
 import * as rows from './rows';
 import type { AppGrant } from './types';
 
@@ -34,11 +34,34 @@ export function addGrant({ sql, now }: RowsNow, grant: AppGrant, credential: Cre
 }
 
 /** One that is not there has ended already. */
-export function endGrant({ sql, now }: RowsNow, id: string, credential: Credential): void {
-  if (!rows.isOpen(sql, id)) return;
+export function endGrant(rowsNow: RowsNow, id: string, credential: Credential): void {
+  end(rowsNow, { id, userId: credential.userId, by: byOf(credential) });
+}
+
+export interface Forgotten {
+  readonly id: string;
+  readonly userId: UserId;
+  readonly correlationId: string;
+}
+
+/** The authorization server has ended it: its app has, say, or a code came twice. Null: not there. */
+export function forgetGrant(
+  rowsNow: RowsNow,
+  { id, userId, correlationId }: Forgotten,
+): object | null {
+  const from = { address: null, correlationId };
+  return end(rowsNow, { id, userId, by: { actor: { type: 'system', id: null }, from } });
+}
+
+function end(
+  { sql, now }: RowsNow,
+  { id, userId, by }: { readonly id: string; readonly userId: UserId; readonly by: By },
+): object | null {
+  if (!rows.isOpen(sql, id)) return null;
   rows.deleteGrant(sql, id);
-  const what = { action: 'grant.revoked', userId: credential.userId, target: id } as const;
-  createAudit(sql, auditEvent(byOf(credential), what, now));
+  const what = { action: 'grant.revoked', userId, target: id } as const;
+  createAudit(sql, auditEvent(by, what, now));
+  return {};
 }
 
 /** Newest first. */

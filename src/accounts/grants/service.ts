@@ -36,14 +36,24 @@ export function createGrantService(deps: {
   readonly now: () => number;
   readonly log: Logger;
 }) {
+  const idsHeld = async (userId: UserId) => {
+    try {
+      return await deps.held.ids(userId);
+    } catch (error) {
+      deps.log.warn('grant.not_compared', { user_id: userId, error });
+      return null;
+    }
+  };
+
   return {
-    /** Newest first, without those that the app has given back. */
+    /** Newest first, without those that ended before anybody told the foreman; all if KV is away. */
     async list(credential: Credential): Promise<readonly AppGrant[]> {
       const { userId } = credential;
       const answer = await deps.foreman(userId).grants({ credential });
       const { grants } = allowed(answer, 'requests:read');
       if (grants.length === 0) return [];
-      const held = await deps.held.ids(userId);
+      const held = await idsHeld(userId);
+      if (held === null) return grants;
       const isHeld = ({ id, createdAt }: AppGrant) =>
         held.has(id) || deps.now() - createdAt < LIST_LAG_MS;
       return grants.filter(isHeld);

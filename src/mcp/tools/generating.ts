@@ -51,7 +51,7 @@ async function generate(asked: AskedArguments, call: ToolCall): Promise<CallTool
   const { caller, deps } = call;
   const { credential, origin, correlationId, traceparent } = caller;
   const idempotencyKey = readIdempotencyKey(asked.idempotency_key);
-  const { body, rawBody } = submissionOf(asked);
+  const { body, rawBody } = submissionOf(asked, call.given);
   // Inputs are stored before admission: not for a key that is not known to be active.
   if (body.image !== undefined || body.mask !== undefined) await caller.mayWrite();
   const context = { origin, correlationId, traceparent, idempotencyKey };
