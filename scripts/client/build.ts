@@ -1,24 +1,23 @@
-// `npm run build`: dist/, as it is published. JavaScript by esbuild, declarations by tsc. It is made
-// beside dist/ and put in its place when it is whole: two builds at once do not see halves of each other.
-import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
+// `npm run build`: dist/, as it is published, or another folder that is named. JavaScript by esbuild,
+// declarations by tsc; nothing has to be installed beside it. It is made beside its place and put there
+// when it is whole: two builds at once do not see halves of each other.
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { repositoryDir } from '../local/settings.ts';
-import { commands, type Entry, everywhere } from './entries.ts';
+import { declare } from './declarations.ts';
+import { commands, type Entry, everywhere, leftOut } from './entries.ts';
+import { licencesOf } from './licences.ts';
 
-const DIST = join(repositoryDir, 'dist');
+const DIST = resolve(process.argv[2] ?? join(repositoryDir, 'dist'));
 const SWAPS = 5;
+/** Packages that are CommonJS ask for modules of Node by `require`, which a module does not have. */
+const REQUIRE = [
+  "import { createRequire as requireFrom } from 'node:module';",
+  'const require = requireFrom(import.meta.url);',
+].join('\n');
 
-const folder = mkdtempSync(join(repositoryDir, 'dist-'));
+const folder = mkdtempSync(`${DIST}-`);
 try {
   const made = join(folder, 'made');
   await buildInto(made);
@@ -31,49 +30,44 @@ try {
 
 async function buildInto(outdir: string): Promise<void> {
   // Entries share chunks, so that an error thrown by one is an instance of the class of the other.
-  await bundle(everywhere, {
+  const client = await bundle(everywhere, {
     outdir,
     platform: 'neutral',
     target: 'es2023',
     mainFields: ['module', 'main'],
-    splitting: true,
   });
-  await bundle(commands, {
+  // What is large and seldom needed is a chunk that is loaded when it is.
+  const commandLine = await bundle(commands, {
     outdir,
+    chunkNames: 'cli/[name]-[hash]',
     platform: 'node',
     target: 'node20',
-    packages: 'external',
-    banner: { js: '#!/usr/bin/env node' },
+    banner: { js: REQUIRE },
+    alias: Object.fromEntries(leftOut.map((name) => [name, './scripts/client/absent.ts'])),
+    // Names stay as they are, for whoever reads a stack trace.
+    minifySyntax: true,
+    minifyWhitespace: true,
   });
   for (const { name } of commands) chmodSync(join(outdir, `${name}.js`), 0o755);
-  declare(join(outdir, 'types'));
+  const types = declare(join(outdir, 'types'), repositoryDir);
+  const licences = licencesOf([...client, ...commandLine, ...types], repositoryDir);
+  writeFileSync(join(outdir, 'THIRD_PARTY_LICENSES.txt'), licences);
 }
 
-async function bundle(entries: readonly Entry[], options: BuildOptions): Promise<void> {
-  await build({
+/** Answers with the files that went in. */
+async function bundle(entries: readonly Entry[], options: BuildOptions): Promise<string[]> {
+  const { metafile } = await build({
     absWorkingDir: repositoryDir,
     entryPoints: entries.map(({ name, source }) => ({ in: `./${source}`, out: name })),
     bundle: true,
+    splitting: true,
     format: 'esm',
     legalComments: 'none',
     logLevel: 'warning',
     ...options,
+    metafile: true,
   });
-}
-
-function declare(outdir: string): void {
-  const tsc = join(repositoryDir, 'node_modules/typescript/bin/tsc');
-  const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly'];
-  const words = [tsc, '-p', 'tsconfig.client.json', ...options, '--outDir', outdir];
-  const { status } = spawnSync(process.execPath, words, { cwd: repositoryDir, stdio: 'inherit' });
-  if (status !== 0) throw new Error('tsc did not emit the declarations.');
-  for (const file of readdirSync(outdir)) nameExtensions(join(outdir, file));
-}
-
-/** A package is read by Node's rules, by which an import names a file with its extension. */
-function nameExtensions(file: string): void {
-  const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace(/(from |import\()(['"])(\.\/[^'"]+)\2/g, '$1$2$3.js$2'));
+  return Object.keys(metafile.inputs);
 }
 
 /** False when another build was there in between. */

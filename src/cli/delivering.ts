@@ -4,7 +4,15 @@ import type { Foreman } from '../client/foreman';
 import type { ForemanRequest, Image } from '../client/types';
 import { SaveError, UsageError } from './fault';
 import { fileNames, knownFileNames, meansDirectory, misnamed, TO_STDOUT } from './file-names';
-import { isDirectory, refuseExisting, refuseUnwritable, saveFile } from './files';
+import {
+  isDirectory,
+  isStream,
+  makeFolder,
+  refuseExisting,
+  refuseUnwritable,
+  saveFile,
+  writeToStream,
+} from './files';
 import { showPreviews, wantsPreview } from './preview';
 import { renderImages, renderSaved, renderSummary } from './request-text';
 import type { Session } from './session';
@@ -27,14 +35,19 @@ export async function checkDelivery(
 ): Promise<void> {
   if (out === undefined) return;
   if (out === '') throw new UsageError('--out wants the name of a file or directory, or -.');
+  const isOfOne = out === TO_STDOUT || (await isStream(out));
+  if (isOfOne && count > 1) {
+    throw new UsageError(`--out ${out} takes one image, not ${count}; give a directory.`);
+  }
   if (out !== TO_STDOUT) {
+    if (isOfOne) return;
     const target = { out, isDirectory: await isDirectory(out) };
     if (!force) await refuseExisting(knownFileNames(target, count));
-    await refuseUnwritable(meansDirectory(target) ? out : dirname(out));
+    const mayBeMade = meansDirectory(target);
+    await refuseUnwritable(mayBeMade ? out : dirname(out), { mayBeMade });
     return;
   }
   if (output.isJson) throw new UsageError('--out - and --json both want stdout; choose one.');
-  if (count > 1) throw new UsageError(`--out - takes one image, not ${count}; give a directory.`);
   if (terminal.stdout.isTTY && !force) {
     throw new UsageError('--out - would write an image to the terminal; --force does it.');
   }
@@ -54,11 +67,7 @@ export async function deliver(
     }
   }
   if (options.out === TO_STDOUT) {
-    const [only, ...others] = images;
-    if (only === undefined || others.length > 0) {
-      throw new SaveError(`--out - takes one image; the request has ${images.length}.`);
-    }
-    await terminal.stdout.write(await bytesOf(foreman, only));
+    await terminal.stdout.write(await bytesOf(foreman, onlyOne(images, options.out)));
     return;
   }
   const files =
@@ -80,7 +89,13 @@ async function save(
   { foreman, images }: { readonly foreman: Foreman; readonly images: readonly Image[] },
   { out = '', force: mayReplace = false }: DeliveryOptions,
 ): Promise<string[]> {
-  const files = fileNames({ out, isDirectory: await isDirectory(out) }, images);
+  if (await isStream(out)) {
+    await writeToStream(out, await bytesOf(foreman, onlyOne(images, out)));
+    return [out];
+  }
+  const target = { out, isDirectory: await isDirectory(out) };
+  if (meansDirectory(target)) await makeFolder(out);
+  const files = fileNames(target, images);
   for (const [index, image] of images.entries()) {
     const path = files[index] ?? '';
     await saveFile(path, await bytesOf(foreman, image), { mayReplace });
@@ -88,6 +103,13 @@ async function save(
     if (fault !== null && !output.isJson) await terminal.stderr.write(`warning: ${fault}\n`);
   }
   return files;
+}
+
+/** @throws SaveError */
+function onlyOne(images: readonly Image[], out: string): Image {
+  const [only, ...others] = images;
+  if (only !== undefined && others.length === 0) return only;
+  throw new SaveError(`--out ${out} takes one image; the request has ${images.length}.`);
 }
 
 async function bytesOf(foreman: Foreman, { id }: Image): Promise<Uint8Array> {

@@ -34,6 +34,12 @@ export interface Situation {
   readonly url: string;
   readonly requestId?: string | undefined;
   readonly idempotencyKey?: string | undefined;
+  /** By who called; of others nobody knows but for this command. */
+  readonly isKeyGiven?: boolean | undefined;
+  /** Which help to ask for, where the words of the command line are wrong. */
+  readonly help?: string | undefined;
+  /** The first of its words: `webhooks` of `webhooks ping`. */
+  readonly command?: string | undefined;
   /** The command lines that collect what may have been made. */
   readonly collectBy: readonly string[];
 }
@@ -52,7 +58,7 @@ export function faultOf(error: unknown, situation: Situation): Fault {
 
 function judge(error: unknown, situation: Situation): Fault {
   if (error instanceof ForemanError) return refused(error, situation);
-  if (error instanceof GenerationFailed) return ended(error.request);
+  if (error instanceof GenerationFailed) return ended(error.request, situation);
   if (error instanceof ConnectionFailed) {
     const reason = reasonOf(error.cause);
     const detail = `No answer from ${situation.url}${reason === '' ? '' : ` (${reason})`}.`;
@@ -67,7 +73,8 @@ function judge(error: unknown, situation: Situation): Fault {
   }
   const detail = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError) {
-    return own('usage', exitCodes.usage, 'Wrong usage', detail, []);
+    const advice = situation.help === undefined ? [] : [situation.help];
+    return own('usage', exitCodes.usage, 'Wrong usage', detail, advice);
   }
   if (error instanceof NoCredential) {
     return own('no_credential', exitCodes.forbidden, 'Not authenticated', detail, []);
@@ -96,27 +103,44 @@ function refused(error: ForemanError, situation: Situation): Fault {
   return { exitCode, problem: about, advice: adviceFor(error, situation) };
 }
 
-function adviceFor({ status, code, retryAfterMs }: ForemanError, situation: Situation): string[] {
+const REQUESTS = ['`foreman list` shows your requests; those of others are not found.'];
+
+/** Where an id that is not found may be looked up, by command. */
+const lists: Readonly<Record<string, readonly string[]>> = {
+  get: REQUESTS,
+  cancel: REQUESTS,
+  webhooks: [
+    '`foreman webhooks list` shows your endpoints; those of others are not found.',
+    '`foreman webhooks deliveries <id>` shows what was sent to one.',
+  ],
+  keys: ["`foreman keys list <user>` shows a user's keys; `GET /v1/admin/users` has the users."],
+};
+
+function adviceFor(
+  { status, code, retryAfterMs }: ForemanError,
+  situation: Situation,
+): readonly string[] {
   if (status === 401) {
     return [
       'Give a key that is valid there: --key or FOREMAN_API_KEY; for keys, --token or FOREMAN_ADMIN_TOKEN.',
     ];
   }
-  if (status === 404) return ['`list` shows what there is; ids are not shared between users.'];
   if (code === 'unknown_model') return ['`foreman models` shows those there are.'];
   if (code === 'idempotency_mismatch')
     return ['Use another --idempotency-key, or ask for the same again.'];
   if (code === 'unexpected_answer') {
     return [
       `Look whether ${situation.url} is Foreman's address; --url or FOREMAN_URL names another.`,
+      ...(status >= 500 ? collecting(situation) : []),
     ];
   }
+  if (status === 404) return lists[situation.command ?? ''] ?? [];
   const later = retryAfterMs === null ? 'later' : `in ${durationText(retryAfterMs)}`;
   if (status === 429) return [`Try again ${later}.`];
   return status >= 500 ? [`Try again ${later}.`, ...collecting(situation)] : [];
 }
 
-function ended(request: ForemanRequest): Fault {
+function ended(request: ForemanRequest, { isKeyGiven = false }: Situation): Fault {
   const { error, status, id } = request;
   const detail = `The request ${id} ended as ${status}${error === null ? '.' : `: ${error.message}`}`;
   const isRetryable = error?.details.retryable === true;
@@ -132,6 +156,9 @@ function ended(request: ForemanRequest): Fault {
     advice: [
       `\`foreman get ${id}\` shows every attempt.`,
       ...(isRetryable ? ['Trying once more may help.'] : []),
+      ...(isKeyGiven
+        ? ['This --idempotency-key leads to it; another one, or none, makes a new request.']
+        : []),
     ],
   };
 }

@@ -19,6 +19,16 @@ export async function isDirectory(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null))?.isDirectory() ?? false;
 }
 
+/** Of this process, whatever they lead to: a file that stdout is redirected to is no file to replace. */
+const STANDARD_STREAM = /^\/dev\/(std(out|err)|fd\/\d+)$/;
+
+/** A device or a pipe: there is nothing to replace, and nothing beside it to write to. */
+export async function isStream(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  if (found === null || found.isDirectory()) return false;
+  return !found.isFile() || STANDARD_STREAM.test(path);
+}
+
 /** Before anything is paid for. @throws UsageError */
 export async function refuseExisting(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
@@ -28,9 +38,15 @@ export async function refuseExisting(paths: readonly string[]): Promise<void> {
 
 const DENIALS = ['EACCES', 'EPERM', 'EROFS'];
 
-/** Whether files can come to be in a folder that may have to be made. @throws UsageError */
-export async function refuseUnwritable(folder: string): Promise<void> {
+/** Whether files can come to be in a folder, which may have to be made. @throws UsageError */
+export async function refuseUnwritable(
+  folder: string,
+  { mayBeMade }: { readonly mayBeMade: boolean },
+): Promise<void> {
   const nearest = await nearestOf(resolve(folder));
+  if (!mayBeMade && nearest !== resolve(folder)) {
+    throw new UsageError(`There is no folder ${folder}; \`--out ${folder}/\` makes it.`);
+  }
   const denial = await access(nearest, constants.W_OK | constants.X_OK).then(() => '', codeOf);
   const fault = (await isDirectory(nearest)) ? denial : 'ENOTDIR';
   if (fault !== 'ENOTDIR' && !DENIALS.includes(fault)) return;
@@ -55,6 +71,20 @@ export async function readImageFile(path: string): Promise<Uint8Array<ArrayBuffe
   }
 }
 
+/** @throws SaveError */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((error) => refuseWriting(path, error));
+}
+
+/** @throws SaveError */
+export async function writeToStream(path: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(path, bytes).catch((error) => refuseWriting(path, error));
+}
+
+function refuseWriting(path: string, error: unknown): never {
+  throw new SaveError(`${path} cannot be written (${codeOf(error)}).`);
+}
+
 /**
  * Written beside its place and moved there at the end, so that neither a full disk nor a kill leaves
  * half an image. @throws SaveError
@@ -64,15 +94,13 @@ export async function saveFile(
   bytes: Uint8Array,
   { mayReplace }: { readonly mayReplace: boolean },
 ): Promise<void> {
-  const folder = dirname(path);
-  const written = join(folder, `.foreman-${randomUUID()}.part`);
+  const written = join(dirname(path), `.foreman-${randomUUID()}.part`);
   try {
-    await mkdir(folder, { recursive: true });
     await writeFile(written, bytes, { flag: 'wx' });
     await (mayReplace ? rename(written, path) : moveToFree(written, path));
   } catch (error) {
     if (error instanceof SaveError) throw error;
-    throw new SaveError(`${path} cannot be written (${codeOf(error)}).`);
+    refuseWriting(path, error);
   } finally {
     await rm(written, { force: true }).catch(() => {});
   }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** `foreman`: the command line. */
 import process from 'node:process';
 import { version } from '../../package.json';

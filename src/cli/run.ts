@@ -45,6 +45,7 @@ export async function run(
       const command = commandOf(given);
       const options = command.optsWithGlobals<GlobalOptions>();
       situation.url = urlOf(options, terminal.env);
+      situation.command = nameOf(command);
       const output = createOutput(terminal, options.json === true);
       const session = createSession({ terminal, output, words, options, situation, fetch });
       exitCode = await work(session, command.args, optionsOf(command));
@@ -64,10 +65,11 @@ export async function run(
       await terminal.stderr.write(said.stderr);
       return exitCodes.usage;
     }
-    const fault = faultOf(
-      isHelp(error) ? new UsageError('Which command?') : ownWords(error),
-      situation,
-    );
+    const help = error instanceof CommanderError ? helpFor(words, program) : undefined;
+    const fault = faultOf(isHelp(error) ? new UsageError('Which command?') : ownWords(error), {
+      ...situation,
+      help,
+    });
     await tell(fault, terminal, { isJson });
     return fault.exitCode;
   }
@@ -76,6 +78,17 @@ export async function run(
 
 /** Commander hands over the arguments, the options, and last the command itself. */
 const commandOf = (given: readonly unknown[]) => given.at(-1) as Command;
+
+/** `webhooks` of `foreman webhooks ping`. */
+const nameOf = (command: Command): string =>
+  command.parent?.parent ? nameOf(command.parent) : command.name();
+
+/** For who has mistaken a command, or its options. */
+function helpFor(words: readonly string[], program: Command): string {
+  const first = words.find((word) => !word.startsWith('-'));
+  const known = program.commands.find((command) => command.name() === first);
+  return `\`foreman ${known === undefined ? '' : `${known.name()} `}--help\` shows what there is.`;
+}
 
 /** Each command declares its options right beside the type that it reads them by. */
 const optionsOf = <Options>(command: Command) => command.opts() as Options;

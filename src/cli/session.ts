@@ -31,6 +31,8 @@ export interface SituationSoFar {
   url: string;
   requestId?: string | undefined;
   idempotencyKey?: string | undefined;
+  isKeyGiven?: boolean | undefined;
+  command?: string | undefined;
   collectBy: readonly string[];
 }
 

@@ -24,6 +24,7 @@ export interface GenerateOptions {
   readonly providerOptions?: Readonly<Record<string, unknown>>;
   readonly priority?: string;
   readonly maxCost?: number;
+  readonly onBudget?: string;
   readonly deadline?: number;
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -61,6 +62,7 @@ export function submissionOf(
     provider_options: options.providerOptions,
     priority: options.priority,
     max_cost_usd: options.maxCost,
+    on_budget: options.onBudget,
     deadline_seconds: options.deadline,
     metadata: options.metadata,
   };

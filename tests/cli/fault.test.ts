@@ -95,6 +95,30 @@ describe('what is said of a failure', () => {
     expect(text).toContain('foreman get req_1');
   });
 
+  it.each([
+    ['get', 'foreman list'],
+    ['webhooks', 'foreman webhooks list'],
+    ['keys', 'foreman keys list <user>'],
+  ])('of an id that `%s` does not find is where to look it up', (command, list) => {
+    expect(said(answered(404, 'not_found'), { command })).toContain(`\n  \`${list}\` shows`);
+  });
+
+  it('names the address, and not a list, where a 404 is of another server', () => {
+    const text = said(answered(404, 'unexpected_answer'), { command: 'get' });
+    expect(text).toContain("https://foreman.test is Foreman's address");
+    expect(text).not.toContain('foreman list');
+  });
+
+  it('has what collects the result where a gate on the way gave up waiting', () => {
+    expect(said(answered(504, 'unexpected_answer'))).toContain('foreman get req_1');
+  });
+
+  it('of a key that leads to what has ended is how to ask anew, for who gave the key', () => {
+    const canceled = new GenerationFailed(requestLike({ status: 'canceled' }));
+    expect(said(canceled, { isKeyGiven: true })).toContain('another one, or none, makes a new');
+    expect(said(canceled)).not.toContain('--idempotency-key');
+  });
+
   it('has no escape sequences, whoever wrote it', () => {
     const request = requestLike({
       status: 'failed',

@@ -94,6 +94,25 @@ describe('generate', () => {
     expect(stderr).not.toContain('\u001b');
   });
 
+  it('says how to collect what was accepted, and nothing of what was refused', async () => {
+    const client = await newClient();
+    const refused = await ran(client, ['generate', 'a boat', '--width', '1']);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/^error: /)]);
+    const { stderr } = await ran(client, ['generate', 'a boat', ...SMALL]);
+    const [request, collect] = stderr.split('\n');
+    expect(request).toMatch(/^Request req_\w+$/);
+    expect(collect).toMatch(/^If this is cut short, .* --idempotency-key \S+$/);
+  });
+
+  it('says by which key to collect what may have been accepted', async () => {
+    const env = { FOREMAN_URL: 'https://lost.test' };
+    const words = ['generate', 'a boat', ...SMALL];
+    const terminal = fakeTerminal({ env: { ...env, FOREMAN_API_KEY: 'fm_x' } });
+    const fetch = async () => new Response('<html>', { status: 500 });
+    expect(await run(words, { terminal, version: '1.2.3', fetch })).toBe(5);
+    expect(terminal.said.stderr).toMatch(/^error: .*collected by: .*--idempotency-key \S+\n/s);
+  });
+
   it('says what a refusal was about, target by target', async () => {
     const client = await newClient();
     const words = ['generate', 'a boat', '--model', 'sketch', '--format', 'webp'];
@@ -109,6 +128,8 @@ describe('generate', () => {
     ['nowhere', ['--out', ''], false],
     ['into a file', ['--out', 'FILE/boat.png'], false],
     ['into a folder of a file', ['--out', 'FILE/new/'], false],
+    ['into a folder that is not there', ['--out', 'FILE-less/new/boat.png'], false],
+    ['what it does not wait for', ['--out', 'FILE-less.png', '--no-wait'], false],
   ])('does not write %s, and asks for nothing', async (_, options, isTTY) => {
     const client = await newClient();
     const file = join(await folder(), 'file');
@@ -223,6 +244,7 @@ describe('the rest', () => {
   it.each([
     [['generate', 'x', '--model', 'nope'], {}, 2, 'unknown_model'],
     [['generate'], {}, 2, 'usage'],
+    [['frob'], {}, 2, 'usage'],
     [['webhooks'], {}, 2, 'usage'],
     [['list'], { FOREMAN_API_KEY: '' }, 3, 'no_credential'],
     [['keys', 'list', 'usr_1', '--token', 'wrong'], {}, 3, 'unauthorized'],
@@ -237,6 +259,17 @@ describe('the rest', () => {
     const said =
       words[0] === 'webhooks' && words.length === 1 ? /^Usage: foreman webhooks/ : /^error: /m;
     expect(told.stderr).toMatch(said);
+  });
+
+  it.each([
+    [['frob'], /unknown command 'frob' \(usage\)\n {2}`foreman --help` shows/],
+    [['generat', 'x'], /\(Did you mean generate\?\).*\n {2}`foreman --help` shows/],
+    [['webhooks', 'frob'], /unknown command 'frob'.*\n {2}`foreman webhooks --help` shows/],
+    [['generate', 'x', '--out', 'a.png', '--no-wait'], /`foreman get <id> --wait --out <path>`/],
+    [['generate', 'x', '--out', '/nope/dir/a.png'], /`--out \/nope\/dir\/` makes it/],
+  ])('says to who called %j what would do', async (words, said) => {
+    const { code, stderr } = await ran({ key: 'fm_x' }, words);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(said)]);
   });
 
   it('lists and shows what there is', async () => {

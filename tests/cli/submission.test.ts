@@ -33,6 +33,7 @@ describe('options as a submission', () => {
       providerOptions: { openai: { quality: 'high' } },
       priority: 'high',
       maxCost: 0.5,
+      onBudget: 'wait',
       deadline: 60,
       metadata: { k: 'v' },
     };
@@ -57,6 +58,7 @@ describe('options as a submission', () => {
       provider_options: { openai: { quality: 'high' } },
       priority: 'high',
       max_cost_usd: 0.5,
+      on_budget: 'wait',
       deadline_seconds: 60,
       metadata: { k: 'v' },
     });

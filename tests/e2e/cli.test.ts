@@ -134,12 +134,16 @@ describe.concurrent('what is saved', () => {
   });
 
   it('is saved though nobody listens any more, and a full disk is a failure in a line', async () => {
+    const { id } = await generated();
     const words = ['generate', 'a boat', ...SMALL, '--out', inFolder('heard.png')];
-    const [heard, full] = await Promise.all([
+    const [heard, full, device] = await Promise.all([
       foreman.inShell(words, '2>&1 | head -1'),
       foreman.inShell(['models'], '> /dev/full'),
+      foreman.run(['get', id, '--out', '/dev/full']),
     ]);
-    expect(text(heard)).toMatch(/^If this is cut short.*\n$/);
+    expect(text(heard)).toMatch(/^Request req_\w+\n$/);
+    expect([device.code, device.stderr]).toEqual([1, expect.stringContaining('ENOSPC')]);
+    expect(await readdir('/dev')).not.toContain('full.png');
     expect((await readFile(inFolder('heard.png'))).length).toBeGreaterThan(0);
     expect([full.code, full.stderr]).toEqual([1, expect.stringMatching(/^error: ENOSPC.*\n$/)]);
   });

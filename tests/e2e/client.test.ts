@@ -64,6 +64,18 @@ afterAll(async () => {
 const write = (name: string, text: string) => writeFile(join(installed.projectDir, name), text);
 const words = (script: string, ...more: string[]) => [script, server.origin, user.api.key, ...more];
 
+it('depends on nothing, and has the licences of all that went into it', async () => {
+  const read = (name: string) => readFile(join(installed.packageDir, name), 'utf8');
+  const { dependencies, peerDependencies } = JSON.parse(await read('package.json'));
+  expect([dependencies, peerDependencies]).toEqual([undefined, undefined]);
+  const licences = await read('dist/THIRD_PARTY_LICENSES.txt');
+  const named = ['commander', 'jimp', 'omggif', 'openapi-fetch', 'standardwebhooks'].filter(
+    (name) =>
+      new RegExp(`^${name} \\d.*\\n\\n[^]{0,200}Permission is hereby granted`, 'm').test(licences),
+  );
+  expect(named).toHaveLength(5);
+});
+
 it('runs in Node: images, an upload, and one class of errors for both entries', async () => {
   await write(
     'images.js',

@@ -59,6 +59,7 @@ export function addGenerate(program: Command, act: Act): void {
     .option('--provider-options <json>', 'passed on, by provider', parsing(jsonObjectOption))
     .option('--priority <priority>', 'low, normal or high')
     .option('--max-cost <usd>', 'never spend more', number)
+    .option('--on-budget <reject|wait>', 'what comes of it when your budget is spent')
     .option('--deadline <seconds>', 'when it must have ended', wholeNumber)
     .option('--metadata <key=value>', 'kept with the request; may be repeated', parsing(pairOption))
     .option('--idempotency-key <key>', 'the same key again collects the same result')
@@ -85,6 +86,11 @@ async function generate(
   options: Options,
 ): Promise<ExitCode> {
   const { output, situation, terminal, words } = session;
+  if (!options.wait && options.out !== undefined) {
+    throw new UsageError(
+      '--no-wait has no image to save: leave out --out; `foreman get <id> --wait --out <path>` saves it later.',
+    );
+  }
   const foreman = session.foreman();
   await checkDelivery(session, options, options.n ?? 1);
   const prompt = given === FROM_STDIN ? await promptFrom(terminal) : given;
@@ -94,6 +100,7 @@ async function generate(
   });
   const idempotencyKey = options.idempotencyKey ?? randomUUID();
   situation.idempotencyKey = idempotencyKey;
+  situation.isKeyGiven = options.idempotencyKey !== undefined;
   situation.collectBy = [again(words, idempotencyKey)];
   if (!options.wait) {
     const request = await foreman.requests.submit(submission, { idempotencyKey });
@@ -120,8 +127,6 @@ async function waitForEnd(
   const { foreman, submission, idempotencyKey } = asked;
   const line = startProgressLine(terminal, output);
   const stopping = new AbortController();
-  // Said beforehand: who is killed says nothing any more.
-  line.note(`If this is cut short, collect it by: ${situation.collectBy[0]}`);
   const leave = () => {
     const what = stopping.signal.aborted ? 'It may not be canceled yet' : 'Left running';
     line.note(`${what}. Collect it by: ${situation.collectBy[0]}`);
@@ -139,9 +144,13 @@ async function waitForEnd(
       signal: stopping.signal,
       onUpdate(request) {
         if (situation.requestId === undefined) {
+          // Said beforehand: who is killed says nothing any more.
+          line.note(`Request ${request.id}`);
+          if (!hasEnded(request)) {
+            line.note(`If this is cut short, collect it by: ${situation.collectBy[0]}`);
+          }
           situation.requestId = request.id;
           situation.collectBy = [waitFor(request.id, words), ...situation.collectBy];
-          line.note(`Request ${request.id}`);
         }
         line.update(request);
       },

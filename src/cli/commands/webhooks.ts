@@ -27,7 +27,7 @@ export function addWebhooks(program: Command, act: Act): void {
   webhooks
     .command('create')
     .description('register one; its secret is shown this once')
-    .argument('<url>', 'https and public')
+    .argument('<url>', 'https and public; a local server may take http and loopback, too')
     .option(
       '--event <type>',
       'such as request.succeeded; may be repeated (default: all)',

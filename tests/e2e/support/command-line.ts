@@ -1,7 +1,7 @@
 /** The command line as it is published, as processes of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './until.ts';
@@ -39,15 +39,17 @@ const MOST_AT_ONCE = 4;
 type Environment = Readonly<Record<string, string>>;
 
 /**
- * Built as `npm run build` does it, and taken from there, as others may be building too. `given` is
+ * Built as `npm run build` does it, into a folder of its own, where no package is to be found. `given` is
  * waited for at the end: it may be that of a server which is starting meanwhile.
  */
 export async function buildCommandLine(given: Promise<Environment>): Promise<CommandLine> {
   const folder = await mkdtemp(join(tmpdir(), 'foreman-cli-'));
-  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  await succeed(spawn(process.execPath, ['scripts/client/build.ts'], { cwd: ROOT }));
-  const main = join(folder, 'main.mjs');
-  await copyFile(join(ROOT, 'dist/cli/main.js'), main);
+  const installed = join(folder, '.foreman');
+  await mkdir(installed);
+  await writeFile(join(installed, 'package.json'), '{"type": "module"}');
+  const dist = join(installed, 'dist');
+  await succeed(spawn(process.execPath, ['scripts/client/build.ts', dist], { cwd: ROOT }));
+  const main = join(dist, 'cli/main.js');
   // Nothing of who runs the tests: their terminal, their key.
   const { PATH = '', HOME = '' } = process.env;
   const base = { PATH, HOME, TERM: 'xterm-256color', ...(await given) };

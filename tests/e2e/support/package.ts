@@ -1,8 +1,8 @@
 /** The package as it would be published, installed in a folder of its own that knows of no repository. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -18,10 +18,7 @@ export interface InstalledPackage {
   remove(): Promise<void>;
 }
 
-/**
- * Packed by npm, from the working tree. What it depends on is linked, not fetched: tests need no
- * network; what it does not name as a dependency is not there.
- */
+/** Packed by npm, from the working tree. It depends on nothing, so there is nothing beside it. */
 export async function installPackage(): Promise<InstalledPackage> {
   const projectDir = await mkdtemp(join(tmpdir(), 'foreman-package-'));
   const packageDir = join(projectDir, 'node_modules/foreman');
@@ -31,12 +28,6 @@ export async function installPackage(): Promise<InstalledPackage> {
   if (tarball === undefined) throw new Error('npm pack has packed nothing');
   const from = join(projectDir, tarball);
   await run('tar', ['-xzf', from, '-C', packageDir, '--strip-components', '1']);
-  const packed = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8'));
-  for (const name of Object.keys(packed.dependencies)) {
-    const link = join(projectDir, 'node_modules', name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(repositoryDir, 'node_modules', name), link);
-  }
   await writeFile(join(projectDir, 'package.json'), '{"type": "module"}');
   const remove = () => rm(projectDir, { recursive: true, force: true });
   return { projectDir, packageDir, node: await findNode(), remove };
