@@ -22,7 +22,7 @@ export const unknownModel = (input: { readonly path: string; readonly model: str
 export const noTargetAvailable = (targets: readonly object[]) =>
   new AppError<GenerationErrorCode>(
     'no_target_available',
-    'No target of this model can serve this request; `targets` says why.',
+    'No target of this model can serve this request.',
     { extensions: { targets } },
   );
 

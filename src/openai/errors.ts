@@ -135,7 +135,7 @@ export interface Fault {
 export function failureOf({ code, message, details }: Fault): Failure {
   const entry = entryOf(code, details);
   const [first] = details.errors ?? [];
-  const param = first ? parameterFor(first.path) : null;
+  const param = first ? parameterFor(first.path) : (PARAMS[code] ?? null);
   const said = ownWords(details);
   return {
     status: entry.status,
@@ -211,6 +211,18 @@ function parameterFor(path: string): string | null {
   return theirNames.get(first) ?? (first || null);
 }
 
+/** Of faults that name no field. The model cannot do what is asked: a field alone is not wrong. */
+const PARAMS: Readonly<Record<string, string>> = { no_target_available: 'model' };
+
+/** Advice of ours that a client of this dialect cannot follow, and what it is told instead. */
+const theirAdvice: readonly (readonly [ours: string, theirs: string])[] = [
+  [', or with on_budget "wait"', ''],
+  ['give aspect_ratio, not width and height', 'leave size out'],
+];
+
+const inTheirWords = (text: string) =>
+  theirAdvice.reduce((told, [ours, theirs]) => told.replace(ours, theirs), text);
+
 function sentence(message: string, { errors = [], extensions }: ErrorDetails): string {
   if (extensions?.[WORDS]) return message;
   const faulty = errors.map(({ path, message: why }) => {
@@ -223,7 +235,7 @@ function sentence(message: string, { errors = [], extensions }: ErrorDetails): s
   const passedOver = targets
     .slice(0, 5)
     .map(({ provider, model, reason }) => `${provider}/${model}: ${reason}.`);
-  return [message, ...passedOver].join(' ');
+  return inTheirWords([message, ...passedOver].join(' '));
 }
 
 function moderationOf({ moderation }: JsonObject): { readonly moderation_details?: JsonObject } {

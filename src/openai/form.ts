@@ -86,21 +86,19 @@ async function parse(
   if (Number(request.headers.get('content-length') ?? 0) > MAX_FORM_BYTES) throw tooLarge;
   let fault: AppError = malformedForm();
   const count = createPartCounter(type);
-  const checked = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
+  const body = boundedStream(request.body, {
+    maxBytes: MAX_FORM_BYTES,
+    leavesRest: true,
+    check: (part) => {
       try {
-        take(chunk.byteLength);
-        count(chunk);
+        take(part.byteLength);
+        count(part);
       } catch (error) {
         // Both throw nothing else.
         fault = error as AppError;
         throw error;
       }
-      controller.enqueue(chunk);
     },
-  });
-  const body = boundedStream(request.body?.pipeThrough(checked) ?? null, {
-    maxBytes: MAX_FORM_BYTES,
     deadline: createDeadline(FORM_TIMEOUT_MS, hungUp),
     errorFor: (why) => {
       if (why === 'too_large') fault = tooLarge;

@@ -45,6 +45,9 @@ const HEADERS = {
 
 const HELD = Symbol('held');
 
+/** Time for the error to leave: what still waits to be sent is lost with a line that breaks. */
+const LAST_WORDS_MS = 250;
+
 /** @param ended must not reject: what goes wrong is a failure to be told. */
 export async function holdLine(
   ended: Promise<Ended>,
@@ -64,6 +67,7 @@ async function* late(ended: Promise<Ended>, beatMs: number): AsyncGenerator<stri
     if (answer === HELD) continue;
     if (answer.outcome === 'images') return yield* answer.text;
     yield JSON.stringify(answer.failure.body);
+    await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
     throw new Error('the line is broken off behind a failure');
   }
 }

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { Authenticate } from '../accounts/authenticate';
 import type { Catalog } from '../generation/catalog';
 import { contextOf } from '../generation/submitting';
+import { createDeadline, drain } from '../platform/bounds';
 import { type HttpEnv, validationHook } from '../platform/http';
 import { readIdempotencyKey } from '../requests/idempotency';
 import { editsRoute, generationsRoute, modelRoute, modelsRoute, variationsRoute } from './contract';
@@ -13,6 +14,11 @@ import { presentModels, presentNamed } from './models-view';
 import { answerCall, keepFiles, type OpenAiDeps } from './service';
 import { readRetries } from './submit';
 import { translate } from './translate';
+
+/** Of an upload that is refused: twice the largest form and more, for clients that know no limit. */
+const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
+/** As long for an answer that is known already as a client can be asked to wait: 6 MB/s make it. */
+const DRAIN_TIMEOUT_MS = 10_000;
 
 export interface OpenAiRouteDeps extends OpenAiDeps {
   readonly authenticate: Authenticate;
@@ -28,6 +34,14 @@ export function createOpenAiRoutes(deps: OpenAiRouteDeps): OpenAPIHono<HttpEnv> 
   app.use('/openai/*', async (c, next) => {
     await next();
     c.header('X-Request-Id', c.get('correlationId'));
+  });
+  // A line that is closed in the middle of an upload is all that the client hears of the refusal.
+  app.use('/openai/v1/images/*', async (c, next) => {
+    const upload = c.req.raw;
+    await next();
+    if (!c.error) return;
+    const deadline = createDeadline(DRAIN_TIMEOUT_MS, c.get('hungUp'));
+    await drain(upload.body, { maxBytes: MAX_DRAINED_BYTES, deadline });
   });
   // Who asks comes before what is asked, as under /v1; and who may not read would wait in vain.
   app.use('/openai/v1/images/*', async (c, next) => {

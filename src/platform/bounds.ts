@@ -70,15 +70,20 @@ export function boundedStream(
     readonly deadline: Deadline;
     /** The error that the stream ends with. */
     readonly errorFor: (fault: 'too_large' | 'broken') => Error;
+    /** Sees each part before it is handed out; the stream ends with what it throws. */
+    readonly check?: (part: Uint8Array) => void;
+    /** What is not read is left to `drain`, where it would be cancelled. */
+    readonly leavesRest?: boolean;
   },
 ): ReadableStream<Uint8Array> {
-  const { deadline, errorFor } = input;
+  const { deadline, errorFor, check, leavesRest = false } = input;
   const reader = (stream ?? new Blob().stream()).getReader();
   let left = input.maxBytes;
   let isOver = false;
   const stop = () => {
     deadline.clear();
-    reader.cancel().catch(() => {});
+    if (leavesRest) release(reader);
+    else reader.cancel().catch(() => {});
   };
   return new ReadableStream<Uint8Array>(
     {
@@ -98,12 +103,50 @@ export function boundedStream(
         isOver = part.byteLength < next.value.byteLength;
         left -= part.byteLength;
         if (isOver && part.byteLength === 0) return fail('too_large');
+        try {
+          check?.(part);
+        } catch (error) {
+          stop();
+          return controller.error(error);
+        }
         controller.enqueue(part);
       },
       cancel: stop,
     },
     { highWaterMark: 0 },
   );
+}
+
+function release(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  try {
+    reader.releaseLock();
+  } catch {
+    // Something is being waited for that does not come: there is nothing to be left.
+  }
+}
+
+/**
+ * Takes in what is left of a stream and throws it away, up to `maxBytes` or the deadline, which it
+ * clears. A stream that somebody else reads is left to them. Never rejects.
+ */
+export async function drain(
+  stream: ReadableStream<Uint8Array> | null,
+  { maxBytes, deadline }: { readonly maxBytes: number; readonly deadline: Deadline },
+): Promise<void> {
+  if (stream === null || stream.locked) return deadline.clear();
+  const reader = stream.getReader();
+  try {
+    for (let size = 0; size <= maxBytes; ) {
+      const { done, value } = await deadline.race(reader.read());
+      if (done) return;
+      size += value.byteLength;
+    }
+  } catch {
+    // The sender is gone, or too slow.
+  } finally {
+    deadline.clear();
+    reader.cancel().catch(() => {});
+  }
 }
 
 /** Null where it is not told, or told of other bytes than those that come out. */

@@ -144,6 +144,10 @@ export function jsonBody(
     if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\s*(;|$)/i.test(type)) {
       throw new AppError('unsupported_media_type', 'The body must be application/json.');
     }
+    const encoding = c.req.header('content-encoding') ?? 'identity';
+    if (encoding.trim().toLowerCase() !== 'identity') {
+      throw new AppError('unsupported_media_type', 'The body must come without Content-Encoding.');
+    }
     const sent = decodeUtf8(await readBody(c.req.raw, maxBytes));
     const text = isOptional && sent.trim() === '' ? '{}' : sent;
     if (text.trim() === '') throw new AppError('malformed_json', 'The body is empty.');

@@ -4,8 +4,13 @@
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket, type Server as TcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI, {
   APIError,
@@ -17,12 +22,16 @@ import OpenAI, {
 } from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeOpenAi, startFakeOpenAi } from '../support/fake-openai.ts';
+import { type Fixture, startFixture } from './support/fixture.ts';
 import { type Server, startServer, type User } from './support/server.ts';
 import { until } from './support/until.ts';
 
 const CHILD = fileURLToPath(new URL('./support/openai-client.ts', import.meta.url));
 
+let folder: string;
 let server: Server;
+/** Where every failure is a late one. */
+let hasty: Fixture;
 let fake: FakeOpenAi;
 let user: User;
 let openai: OpenAI;
@@ -33,7 +42,11 @@ let cuts = 0;
 
 beforeAll(async () => {
   fake = await startFakeOpenAi();
-  server = await startServer({ OPENAI_API_KEY: 'e2e', OPENAI_BASE_URL: fake.baseUrl });
+  folder = await mkdtemp(join(tmpdir(), 'foreman-openai-'));
+  [server, hasty] = await Promise.all([
+    startServer({ OPENAI_API_KEY: 'e2e', OPENAI_BASE_URL: fake.baseUrl }),
+    startFixture('tests/support/hasty', folder),
+  ]);
   user = await server.createUser();
   openai = clientOf(user);
   proxy = await startProxy();
@@ -42,7 +55,8 @@ beforeAll(async () => {
 beforeEach(() => fake.reset());
 
 afterAll(async () => {
-  await server?.close();
+  await Promise.all([server?.close(), hasty?.stop()]);
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   await fake?.close();
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => proxy?.close(resolve));
@@ -209,6 +223,49 @@ describe('its errors', () => {
     const limited = await caught(client.images.generate(asked));
     expect(limited).toBeInstanceOf(RateLimitError);
     expect(Number(limited.headers?.get('retry-after'))).toBeGreaterThan(0);
+  });
+});
+
+describe('a failure behind a status that was sent long before', () => {
+  const asked = { model: 'chaos-refuse-input', prompt: 'a boat' };
+
+  it('reaches whoever reads the line, which then breaks', async () => {
+    const call = request(`${baseOf(hasty.origin)}/images/generations`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${hasty.key}`, 'content-type': 'application/json' },
+    });
+    call.end(JSON.stringify(asked));
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    let read = '';
+    const reading = (async () => {
+      for await (const part of answer) read += part;
+    })();
+    await expect(reading).rejects.toThrow('aborted');
+    expect(JSON.parse(read)).toMatchObject({ error: { code: 'moderation_blocked' } });
+  });
+
+  it('is what broke the line to the client, and has its reason when asked again with its key', async () => {
+    const client = new OpenAI({ baseURL: baseOf(hasty.origin), apiKey: hasty.key });
+    const headers = { 'idempotency-key': randomUUID() };
+    const lost = client.images.generate(asked, { headers });
+    await expect(lost).rejects.toThrow(new TypeError('terminated'));
+    const told = await caught(
+      events(await client.images.generate({ ...asked, stream: true }, { headers })),
+    );
+    expect(told.code).toBe('moderation_blocked');
+  });
+});
+
+describe('an upload that is refused', () => {
+  it('is answered, however much of it is still to come', async () => {
+    const upload = (bytes: number) =>
+      toFile(Buffer.alloc(bytes, 7), 'a.png', { type: 'image/png' });
+    const asked = { model: 'sketch', prompt: 'a hat' };
+    const large = await caught(openai.images.edit({ ...asked, image: await upload(30_000_000) }));
+    expect([large.status, large.code]).toEqual([413, 'payload_too_large']);
+    const varied = { image: await upload(1_500_000) };
+    const retired = await caught(openai.images.createVariation(varied));
+    expect([retired.status, retired.code]).toEqual([400, 'unsupported_endpoint']);
   });
 });
 

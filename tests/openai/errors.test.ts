@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { assess } from '../../src/generation/assess';
+import { noTargetAvailable } from '../../src/generation/errors';
+import { builtInModels } from '../../src/generation/models';
+import { passedOverTargets } from '../../src/generation/plan';
 import { ends, failureOf, failureOfEnd, faults } from '../../src/openai/errors';
 import { AppError } from '../../src/platform/errors';
 import { problemOf } from '../../src/problems';
 import { type RequestError, type RequestState, requestErrorCodes } from '../../src/requests/types';
+import { catalogOf, inputOf } from '../support/catalog';
 import { queued } from '../support/states';
 
 const [problems = ''] = Object.values(
@@ -44,6 +49,20 @@ describe('the table', () => {
 });
 
 describe('a failure', () => {
+  it('gives no advice that names fields which OpenAI has not', () => {
+    const model = builtInModels.find(({ id }) => id === 'flux-kontext-max') ?? expect.fail();
+    const input = inputOf({ width: 1024, height: 1024 });
+    const asked = { model: model.id, input, maxCostMicros: null };
+    const { targets } = assess(catalogOf([model]), asked);
+    const fault = noTargetAvailable(passedOverTargets(targets.map(({ candidate }) => candidate)));
+    const { error } = failureOf(fault).body;
+    expect(error).toMatchObject({ code: 'no_target_available', param: 'model' });
+    expect(error.message).toBe(
+      'No target of this model can serve this request. ' +
+        'bfl/flux-kontext-max: sets the pixels itself: leave size out.',
+    );
+  });
+
   it('of a refusal says at which stage and for what', () => {
     const moderation = { stage: 'output', categories: ['violence'], provider: 'openai' };
     const details = { retryable: false, moderation };

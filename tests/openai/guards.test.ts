@@ -132,3 +132,31 @@ it('a body of JSON has a cap, with or without a Content-Length', async () => {
     ]);
   }
 });
+
+it.each([
+  ['variations', 'is not made here', 400],
+  ['edits', 'has too many parts', 400],
+  ['edits', 'is for a key that nobody knows', 401],
+])(
+  'an upload to %s that %s is taken in to its end, for the answer to be heard',
+  async (name, why, status) => {
+    const chunk = new TextEncoder().encode(fieldOf('prompt', 'a hat').repeat(1_000));
+    let left = 30;
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          if (left === 0) return controller.close();
+          left -= 1;
+          controller.enqueue(chunk);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const key = status === 401 ? 'sk-proj-0123456789' : owner.key;
+    const headers = { authorization: `Bearer ${key}`, 'content-type': FORM };
+    const path = `${ORIGIN}/openai/v1/images/${name}`;
+    const response = await exports.default.fetch(path, { method: 'POST', headers, body });
+    expect([why, response.status, left]).toEqual([why, status, 0]);
+    await response.body?.cancel();
+  },
+);

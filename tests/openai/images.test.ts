@@ -143,7 +143,22 @@ describe('a generation', () => {
     [{ ...small, size: '32x32' }, 400, { code: 'invalid_value', param: 'size' }],
     [{ model: 'sketch' }, 400, { code: 'missing_required_parameter', param: 'prompt' }],
     [{ ...small, model: 'dall-e-9' }, 404, { code: 'model_not_found', param: 'model' }],
-    [{ ...small, model: 'gpt-image-1', size: '64x64' }, 400, { code: 'no_target_available' }],
+    [
+      { ...small, model: 'gpt-image-1', size: '64x64' },
+      400,
+      {
+        code: 'no_target_available',
+        param: 'model',
+        message: expect.stringMatching(
+          /^No target of this model can serve this request\. openai\/gpt-image-1: makes the sizes/,
+        ),
+      },
+    ],
+    [
+      { ...small, size: '12x12' },
+      400,
+      { param: 'size', message: "'size': Too small: expected number to be >=64." },
+    ],
   ])('%j is refused: %i', async (body, status, error) => {
     const response = await generate(body);
     expect(response.headers.get('x-foreman-request-id')).toBeNull();
@@ -183,10 +198,15 @@ describe('a generation', () => {
   });
 
   it('over the budget answers insufficient_quota, and is not tried again', async () => {
-    const poor = await newClient({ monthly_budget_usd: 0.001 });
-    const response = await generate({ model: 'gpt-image-1', prompt: 'a boat' }, {}, poor);
+    const poor = await newClient({ monthly_budget_usd: 0.1 });
+    openai(image);
+    const asked = { model: 'gpt-image-1', prompt: 'a boat', quality: 'medium' };
+    await made(await generate(asked, {}, poor));
+    const response = await generate(asked, {}, poor);
     expect(response.headers.get('x-should-retry')).toBe('false');
-    await refused(response, 429, { type: 'insufficient_quota', code: 'insufficient_quota' });
+    const error = { type: 'insufficient_quota', code: 'insufficient_quota' };
+    const { message } = await refused(response, 429, error);
+    expect(message).toMatch(/spent or held for accepted requests\. Send it again later\.$/);
   });
 });
 
@@ -512,7 +532,7 @@ describe('an edit', () => {
     await refused(await edit(fields(file)), status, error);
   });
 
-  it('that is too large is refused before it is read', async () => {
+  it('that is too large is refused, and no more of it thrown away than is bearable', async () => {
     let given = 0;
     const endless = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -528,7 +548,7 @@ describe('an edit', () => {
       });
     const type = 'multipart/form-data; boundary=x';
     await refused(await send(endless, type), 413, { code: 'payload_too_large' });
-    expect(given).toBeLessThan(40 * 1_048_576);
+    expect(given).toBeLessThan((25 + 64 + 8) * 1_048_576);
     await refused(await send('{}', 'application/json'), 415, { code: 'unsupported_media_type' });
     await refused(await send('no form', type), 400, { type: 'invalid_request_error' });
   });

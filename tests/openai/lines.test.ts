@@ -6,7 +6,7 @@ import { type AnswerDeps, imagesBody } from '../../src/openai/answer';
 import { base64Of } from '../../src/openai/base64';
 import { failureOf } from '../../src/openai/errors';
 import { imageEvents } from '../../src/openai/events';
-import { type Ended, holdLine, stream } from '../../src/openai/lines';
+import { type Ended, holdLine, isHeld, orAfter, stream } from '../../src/openai/lines';
 import type { Wanted } from '../../src/openai/translate';
 import { MAX_PREVIEW_BYTES, type Preview } from '../../src/requests/types';
 import { createPresentRequest } from '../../src/requests/view';
@@ -74,13 +74,16 @@ describe('a line', () => {
   it('that fails late is broken off behind the error', async () => {
     const end = Promise.withResolvers<Ended>();
     const response = await holdLine(end.promise, SHORT);
+    const reader = response.body?.getReader() ?? expect.fail('no body');
     end.resolve(failure);
-    const read: string[] = [];
-    const reading = (async () => {
-      for await (const part of response.body ?? []) read.push(new TextDecoder().decode(part));
-    })();
-    await expect(reading).rejects.toThrow('broken off');
-    expect(JSON.parse(read.join(''))).toMatchObject({ error: { code: 'unavailable' } });
+    const read = async () => new TextDecoder().decode((await reader.read()).value);
+    let said = await read();
+    while (said.trim() === '') said += await read();
+    expect(JSON.parse(said)).toMatchObject({ error: { code: 'unavailable' } });
+    const breaking = expect(reader.read()).rejects.toThrow('broken off');
+    // A line that breaks at once takes along what the runtime has not sent yet.
+    expect(isHeld(await orAfter(50, breaking))).toBe(true);
+    await breaking;
   });
 });
 
