@@ -94,7 +94,7 @@ export default defineConfig({
     // An object that wakes by its alarm when its test file has ended asks for its modules, and nobody is
     // there to answer: no test is concerned.
     onUnhandledError: ({ name, message }) =>
-      !(name === 'EnvironmentTeardownError' && message.includes('Closing rpc while')),
+      !(name === 'EnvironmentTeardownError' && message.includes('while "resolve" was pending')),
     coverage: {
       provider: 'istanbul',
       include: ['src/**/*.ts'],

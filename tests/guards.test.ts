@@ -9,6 +9,7 @@ import { callbackUrl } from '../src/generation/callbacks';
 import { newId, type RequestId } from '../src/platform/ids';
 import { createServices } from '../src/services';
 import { ADMIN, type Client, http, newClient, newKey, ORIGIN } from './journeys/support';
+import { openRoutes } from './support/open-routes';
 import { ACROSS_A_MINUTE, newAddress, spend } from './support/shield';
 
 interface Guarded {
@@ -100,23 +101,8 @@ const byToken: readonly Omit<Guarded, 'scope'>[] = [
   { method: 'POST', path: '/v1/admin/breakers/{id}/reset' },
 ];
 
-/** Open to anybody, or by a signature in the URL; an image's content is too, by a signed link. */
-const open = [
-  'GET /health',
-  'GET /ready',
-  'GET /openapi.json',
-  'GET /docs',
-  'GET /.well-known/manifest-keys.json',
-  'GET /.well-known/webhooks-keys/{file}',
-  'POST /v1/callbacks/{user}/{request}/{attempt}',
-  'GET /.well-known/oauth-authorization-server',
-  'GET /.well-known/oauth-protected-resource',
-  'GET /.well-known/oauth-protected-resource/mcp',
-  'POST /oauth/register',
-  'POST /oauth/token',
-  'GET /oauth/authorize',
-  'POST /oauth/authorize',
-];
+/** An image's content is, too, by a signed link; these two are about the document itself. */
+const open = [...openRoutes, 'GET /openapi.json', 'GET /docs'];
 
 /** Of no API: it answers under the names of its own server only, as tests/mcp/access.test.ts has it. */
 const forAgents = ['POST /mcp'];

@@ -2,22 +2,7 @@
 // route is tests/guards.test.ts' business.
 import { describe, expect, it } from 'vitest';
 import { http } from './journeys/support';
-
-/** Open to anybody, or by a signature in the URL. */
-const open = [
-  'GET /health',
-  'GET /ready',
-  'GET /.well-known/manifest-keys.json',
-  'GET /.well-known/webhooks-keys/{file}',
-  'POST /v1/callbacks/{user}/{request}/{attempt}',
-  'GET /.well-known/oauth-authorization-server',
-  'GET /.well-known/oauth-protected-resource',
-  'GET /.well-known/oauth-protected-resource/mcp',
-  'POST /oauth/register',
-  'POST /oauth/token',
-  'GET /oauth/authorize',
-  'POST /oauth/authorize',
-];
+import { openRoutes } from './support/open-routes';
 
 describe('the OpenAPI document', () => {
   interface Operation {
@@ -67,7 +52,7 @@ describe('the OpenAPI document', () => {
     const whole = await document();
     const schemes = Object.keys(whole.components.securitySchemes ?? {});
     for (const { route, operation } of operations(whole)) {
-      if (open.includes(route)) continue;
+      if (openRoutes.includes(route)) continue;
       const asked = (operation.security ?? []).flatMap((entry) => Object.keys(entry));
       expect([
         route,
